@@ -1,0 +1,292 @@
+from signer_api.v1 import intent_pb2 as _intent_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PHASE_UNSPECIFIED: _ClassVar[Phase]
+    PHASE_AWAITING_POLICY: _ClassVar[Phase]
+    PHASE_AWAITING_CREDENTIALS: _ClassVar[Phase]
+    PHASE_READY: _ClassVar[Phase]
+
+class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DECISION_UNDECIDED: _ClassVar[Decision]
+    DECISION_ALLOW: _ClassVar[Decision]
+    DECISION_REFUSE: _ClassVar[Decision]
+
+class Operation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OPERATION_UNSPECIFIED: _ClassVar[Operation]
+    OPERATION_CREATE: _ClassVar[Operation]
+    OPERATION_CANCEL: _ClassVar[Operation]
+    OPERATION_CANCEL_ALL: _ClassVar[Operation]
+    OPERATION_AMEND: _ClassVar[Operation]
+    OPERATION_QUERY: _ClassVar[Operation]
+    OPERATION_OPEN_ORDERS: _ClassVar[Operation]
+    OPERATION_BALANCES: _ClassVar[Operation]
+    OPERATION_ORDER_CLOSED: _ClassVar[Operation]
+    OPERATION_HALT: _ClassVar[Operation]
+PHASE_UNSPECIFIED: Phase
+PHASE_AWAITING_POLICY: Phase
+PHASE_AWAITING_CREDENTIALS: Phase
+PHASE_READY: Phase
+DECISION_UNDECIDED: Decision
+DECISION_ALLOW: Decision
+DECISION_REFUSE: Decision
+OPERATION_UNSPECIFIED: Operation
+OPERATION_CREATE: Operation
+OPERATION_CANCEL: Operation
+OPERATION_CANCEL_ALL: Operation
+OPERATION_AMEND: Operation
+OPERATION_QUERY: Operation
+OPERATION_OPEN_ORDERS: Operation
+OPERATION_BALANCES: Operation
+OPERATION_ORDER_CLOSED: Operation
+OPERATION_HALT: Operation
+
+class EnclaveRequest(_message.Message):
+    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SIGN_FIELD_NUMBER: _ClassVar[int]
+    SIGN_BATCH_FIELD_NUMBER: _ClassVar[int]
+    DERIVED_FIELD_NUMBER: _ClassVar[int]
+    LOAD_POLICY_FIELD_NUMBER: _ClassVar[int]
+    PROVISION_FIELD_NUMBER: _ClassVar[int]
+    RESUME_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    sign: _intent_pb2.SealedIntent
+    sign_batch: SealedBatch
+    derived: DerivedRequest
+    load_policy: LoadPolicy
+    provision: Provision
+    resume: Resume
+    status: StatusRequest
+    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ...) -> None: ...
+
+class SealedBatch(_message.Message):
+    __slots__ = ("intents",)
+    INTENTS_FIELD_NUMBER: _ClassVar[int]
+    intents: _containers.RepeatedCompositeFieldContainer[_intent_pb2.SealedIntent]
+    def __init__(self, intents: _Optional[_Iterable[_Union[_intent_pb2.SealedIntent, _Mapping]]] = ...) -> None: ...
+
+class DerivedRequest(_message.Message):
+    __slots__ = ("account", "client_order_id", "operation")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    client_order_id: str
+    operation: Operation
+    def __init__(self, account: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ...) -> None: ...
+
+class LoadPolicy(_message.Message):
+    __slots__ = ("policy", "approvals")
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    policy: bytes
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, policy: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Provision(_message.Message):
+    __slots__ = ("account", "credential", "approvals")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    credential: bytes
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, account: _Optional[str] = ..., credential: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Resume(_message.Message):
+    __slots__ = ("scope", "account", "venue", "symbol", "approvals")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    scope: _intent_pb2.HaltScope
+    account: str
+    venue: str
+    symbol: str
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class EnclaveStatus(_message.Message):
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc")
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    HALTS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    UNAUTHENTICATED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_FIELD_NUMBER: _ClassVar[int]
+    GC_FIELD_NUMBER: _ClassVar[int]
+    phase: Phase
+    policy_version: int
+    policy_digest: bytes
+    halts: _containers.RepeatedCompositeFieldContainer[Halt]
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    unauthenticated: bool
+    judged: int
+    refused: int
+    clock: int
+    gc: GcPauses
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ...) -> None: ...
+
+class GcPauses(_message.Message):
+    __slots__ = ("collections", "total", "longest")
+    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    LONGEST_FIELD_NUMBER: _ClassVar[int]
+    collections: int
+    total: int
+    longest: int
+    def __init__(self, collections: _Optional[int] = ..., total: _Optional[int] = ..., longest: _Optional[int] = ...) -> None: ...
+
+class Halt(_message.Message):
+    __slots__ = ("scope", "account", "venue", "symbol", "by", "since")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    scope: _intent_pb2.HaltScope
+    account: str
+    venue: str
+    symbol: str
+    by: str
+    since: int
+    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., by: _Optional[str] = ..., since: _Optional[int] = ...) -> None: ...
+
+class EnclaveReply(_message.Message):
+    __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    JUDGED_BATCH_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    NOT_JUDGED_FIELD_NUMBER: _ClassVar[int]
+    request_id: int
+    judged: Judged
+    judged_batch: JudgedBatch
+    loaded: Loaded
+    status: EnclaveStatus
+    not_judged: NotJudged
+    def __init__(self, request_id: _Optional[int] = ..., judged: _Optional[_Union[Judged, _Mapping]] = ..., judged_batch: _Optional[_Union[JudgedBatch, _Mapping]] = ..., loaded: _Optional[_Union[Loaded, _Mapping]] = ..., status: _Optional[_Union[EnclaveStatus, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ...) -> None: ...
+
+class Loaded(_message.Message):
+    __slots__ = ("policy_version", "policy_digest", "phase")
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    policy_version: int
+    policy_digest: bytes
+    phase: Phase
+    def __init__(self, policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., phase: _Optional[_Union[Phase, str]] = ...) -> None: ...
+
+class Number(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class Verdict(_message.Message):
+    __slots__ = ("decision", "rule", "reason", "numbers", "policy_version")
+    DECISION_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    decision: Decision
+    rule: str
+    reason: str
+    numbers: _containers.RepeatedCompositeFieldContainer[Number]
+    policy_version: int
+    def __init__(self, decision: _Optional[_Union[Decision, str]] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., numbers: _Optional[_Iterable[_Union[Number, _Mapping]]] = ..., policy_version: _Optional[int] = ...) -> None: ...
+
+class Header(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class SignedRequest(_message.Message):
+    __slots__ = ("method", "url", "headers", "body", "account", "venue", "symbol", "client_order_id", "operation", "valid_until", "venue_symbol")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    VENUE_SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    url: str
+    headers: _containers.RepeatedCompositeFieldContainer[Header]
+    body: bytes
+    account: str
+    venue: str
+    symbol: str
+    client_order_id: str
+    operation: Operation
+    valid_until: int
+    venue_symbol: str
+    def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ..., valid_until: _Optional[int] = ..., venue_symbol: _Optional[str] = ...) -> None: ...
+
+class Judged(_message.Message):
+    __slots__ = ("verdict", "request", "repeated")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    verdict: Verdict
+    request: SignedRequest
+    repeated: bool
+    def __init__(self, verdict: _Optional[_Union[Verdict, _Mapping]] = ..., request: _Optional[_Union[SignedRequest, _Mapping]] = ..., repeated: _Optional[bool] = ...) -> None: ...
+
+class JudgedBatch(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[JudgedOrNot]
+    def __init__(self, answers: _Optional[_Iterable[_Union[JudgedOrNot, _Mapping]]] = ...) -> None: ...
+
+class JudgedOrNot(_message.Message):
+    __slots__ = ("judged", "not_judged")
+    JUDGED_FIELD_NUMBER: _ClassVar[int]
+    NOT_JUDGED_FIELD_NUMBER: _ClassVar[int]
+    judged: Judged
+    not_judged: NotJudged
+    def __init__(self, judged: _Optional[_Union[Judged, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ...) -> None: ...
+
+class NotJudged(_message.Message):
+    __slots__ = ("reason", "field", "message", "retry_can_help")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    RETRY_CAN_HELP_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    field: str
+    message: str
+    retry_can_help: bool
+    def __init__(self, reason: _Optional[str] = ..., field: _Optional[str] = ..., message: _Optional[str] = ..., retry_can_help: _Optional[bool] = ...) -> None: ...
