@@ -1,0 +1,42 @@
+# Every target sets up what it needs: `make demo` and `make test` on a fresh clone are enough.
+# ARGS are passed on: make demo ARGS='--orders 500 --json', make test ARGS='tests/enclave -x'.
+# PYTHON names the interpreter to use, if the first one found between 3.11 and 3.14 will not do.
+
+SHELL := /bin/sh
+BIN := .venv/bin
+unexport PYTHONPATH
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock stubs clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+
+setup: ## bring .venv up to date (every other target does this by itself)
+	@python=$$(tools/python.sh) && "$$python" -m tools.bootstrap
+
+demo: setup ## play orders through mock enclave, host and simulated venues
+	@$(BIN)/casemate demo $(ARGS)
+
+test: setup ## run the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, imports, locks, stubs, oldest and newest protobuf
+	@$(BIN)/python -m tools.check
+
+format: setup ## format and fix what can be fixed by itself
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: setup ## measure latency and throughput beside the floor
+	@$(BIN)/casemate bench $(ARGS)
+
+lock: setup ## resolve the hash-locked lists anew
+	@$(BIN)/python -m tools.lock
+
+stubs: setup ## generate the Python stubs from proto/
+	@$(BIN)/python -m tools.stubs
+
+clean: ## remove what the targets made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
