@@ -78,14 +78,16 @@ class SealedBatch(_message.Message):
     def __init__(self, intents: _Optional[_Iterable[_Union[_intent_pb2.SealedIntent, _Mapping]]] = ...) -> None: ...
 
 class DerivedRequest(_message.Message):
-    __slots__ = ("account", "client_order_id", "operation")
+    __slots__ = ("account", "client_order_id", "operation", "closed")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
     account: str
     client_order_id: str
     operation: Operation
-    def __init__(self, account: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ...) -> None: ...
+    closed: bool
+    def __init__(self, account: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ..., closed: _Optional[bool] = ...) -> None: ...
 
 class LoadPolicy(_message.Message):
     __slots__ = ("policy", "approvals")
