@@ -1,0 +1,46 @@
+"""``casemate-enclave``: wiring, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from enclave_signer.closed import NobodyApproves, NobodyAuthenticates
+from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.service import Service
+from enclave_signer.system import SystemClock, SystemRandomness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CLOSED = (
+    "casemate-enclave: authenticated sessions and quorum statements do not exist yet: "
+    "every intent, policy and credential is refused\n"
+)
+
+
+async def _serve(listen: str) -> None:
+    service = Service(SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves())
+    server = Server(service.handle, listen)
+    sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
+    await serve_until_told(server)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until told to stop: 0; 1 if the address cannot be bound; 2 for wrong use."""
+    parser = argparse.ArgumentParser(prog="casemate-enclave", description="Judges and signs orders.")
+    parser.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT")
+    arguments = parser.parse_args(argv)
+    sys.stderr.write(_CLOSED)
+    try:
+        asyncio.run(_serve(arguments.listen))
+    except CannotListen as error:
+        sys.stderr.write(f"casemate-enclave: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""HALTs in force (S7). Only a RESUME that the quorum approved ends one; a reload of the policy does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from enclave_signer.model import HaltScope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# An account as a HALT sees it: its name and its venue's.
+Covered = tuple[str, str]
+
+
+class Standing(NamedTuple):
+    """One HALT: what was asked, by whom, when, and the accounts that the sender could halt."""
+
+    scope: HaltScope
+    account: str
+    venue: str
+    symbol: str
+    by: str
+    since: int
+    accounts: frozenset[str]
+
+    def covers(self, account: Covered, symbol: str) -> bool:
+        """Whether an order for this symbol of this account is stopped."""
+        name, venue = account
+        if name not in self.accounts:
+            return False
+        match self.scope:
+            case HaltScope.ALL:
+                return True
+            case HaltScope.ACCOUNT:
+                return name == self.account
+            case HaltScope.VENUE:
+                return venue == self.venue
+            case HaltScope.SYMBOL:
+                return symbol == self.symbol and self.account in {"", name}
+
+
+class Halts:
+    """All HALTs in force, once each: a repeated one changes nothing."""
+
+    __slots__ = ("_standing",)
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._standing: dict[tuple[HaltScope, str, str, str, str], Standing] = {}
+
+    def __iter__(self) -> Iterable[Standing]:
+        """Yield every HALT in force, oldest first."""
+        return iter(self._standing.values())
+
+    def add(self, halt: Standing) -> None:
+        """Put a HALT in force; what an equal one covered stays covered."""
+        key = (halt.scope, halt.account, halt.venue, halt.symbol, halt.by)
+        known = self._standing.get(key)
+        self._standing[key] = (
+            halt if known is None else known._replace(accounts=known.accounts | halt.accounts)
+        )
+
+    def widen(self, engine: str, accounts: frozenset[str]) -> None:
+        """A reload gave the engine more accounts: its HALTs cover those too."""
+        for key, halt in self._standing.items():
+            if halt.by == engine:
+                self._standing[key] = halt._replace(accounts=halt.accounts | accounts)
+
+    def resume(self, scope: HaltScope, account: str, venue: str, symbol: str) -> None:
+        """End every HALT (ALL), or those with just this scope and target, whoever asked for them."""
+        target = (scope, account, venue, symbol)
+        self._standing = {
+            key: halt
+            for key, halt in self._standing.items()
+            if scope is not HaltScope.ALL and key[:4] != target
+        }
+
+    def covering(self, account: Covered, symbol: str) -> Standing | None:
+        """Return a HALT that stops this symbol of this account."""
+        return next((halt for halt in self._standing.values() if halt.covers(account, symbol)), None)

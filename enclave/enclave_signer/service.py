@@ -1,0 +1,238 @@
+"""One request's bytes to one reply's bytes: all that the enclave does, pure but for its ports.
+
+In this order, and the first thing that fails answers: the size of the request; the envelope; the phase table (is
+this message answered now?); the message itself. An intent's way is in ``signing``; policy, credentials and RESUME
+ask the authority first, over the bytes as they came, and are read only then.
+
+Whatever fails that nobody foresaw answers INTERNAL without its text (S1, S10).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
+from signer_api.v1 import signer_pb2
+
+from enclave_signer import encode
+from enclave_signer.decode import halt_scope
+from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotJudged, WrongPhase
+from enclave_signer.ledger import Ledger
+from enclave_signer.phases import ANSWERED, Phase
+from enclave_signer.policy.judge import Judge
+from enclave_signer.policy.load import load
+from enclave_signer.signing import Signing, too_large
+from enclave_signer.vault import Vault
+from enclave_signer.venues.registry import VENUES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from enclave_signer.policy.prepared import Prepared
+    from enclave_signer.ports import Authenticator, Authority, Clock, Randomness
+    from enclave_signer.venues.base import Venue
+
+MAX_REQUEST: Final = 2 << 20
+MAX_POLICY: Final = 1 << 20
+MAX_BATCH: Final = 64
+MAX_CREDENTIAL: Final = 16_384
+MAX_APPROVALS: Final = 64
+MAX_APPROVAL: Final = 16_384
+# Order ids of all accounts together; about a kilobyte each, and only while they are needed.
+TABLE_CAPACITY: Final = 262_144
+# What the quorum signs for a RESUME begins with this, so that no other statement reads as one.
+_RESUME_DOMAIN: Final = b"casemate.resume.v1\0"
+
+
+class Service:
+    """The enclave. Not for threads: one call at a time."""
+
+    def __init__(  # noqa: PLR0913 - the ports, then what tests narrow
+        self,
+        clock: Clock,
+        randomness: Randomness,
+        authenticator: Authenticator,
+        authority: Authority,
+        *,
+        venues: Mapping[str, Venue] = VENUES,
+        capacity: int = TABLE_CAPACITY,
+    ) -> None:
+        """Start without policy and credentials, so with almost nothing to answer."""
+        self._clock = clock.now_ns
+        self._authenticator = authenticator
+        self._authority = authority
+        self._venues = venues
+        self._ledger = Ledger(capacity)
+        self._judge = Judge(self._ledger)
+        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes)
+        self._vault = Vault()
+        self._phase = Phase.AWAITING_POLICY
+        self._seen = 0
+        self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
+            "sign": self._on_sign,
+            "sign_batch": self._on_batch,
+            "derived": self._on_derived,
+            "load_policy": self._on_load_policy,
+            "provision": self._on_provision,
+            "resume": self._on_resume,
+            "status": self._on_status,
+        }
+
+    def __repr__(self) -> str:
+        """Show the phase and nothing else."""
+        return f"<Service {self._phase.name}>"
+
+    def handle(self, request: bytes) -> bytes:
+        """Answer a serialised EnclaveRequest with a serialised EnclaveReply. Never raises."""
+        request_id = 0
+        try:
+            if len(request) > MAX_REQUEST:
+                raise too_large("request", f"{MAX_REQUEST} bytes")
+            envelope = signer_pb2.EnclaveRequest()
+            try:
+                envelope.ParseFromString(request)
+            except DecodeError:
+                message = "request: not an EnclaveRequest"
+                raise Malformed(message, field="request") from None
+            request_id = envelope.request_id
+            call = envelope.WhichOneof("call")
+            if call is None:
+                message = "call: one is required"
+                raise Malformed(message, field="call")
+            if call not in ANSWERED[self._phase]:
+                message = f"{call} is not answered in phase {self._phase.name}"
+                raise WrongPhase(message, field=call)
+            return self._calls[call](envelope)
+        except NotJudged as error:
+            return encode.reply_not_judged(request_id, error)
+        except Exception:  # noqa: BLE001 - S1, S10: a fault of ours is answered without its text
+            return encode.reply_not_judged(request_id, _internal())
+
+    def _on_sign(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        return encode.reply_judged(envelope.request_id, self._signing.sealed(envelope.sign))
+
+    def _on_batch(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        intents = envelope.sign_batch.intents
+        if len(intents) > MAX_BATCH:
+            raise too_large("sign_batch.intents", f"{MAX_BATCH} intents")
+        return encode.reply_batch(envelope.request_id, [self._one(each) for each in intents])
+
+    def _one(self, sealed: signer_pb2.SealedIntent) -> bytes | NotJudged:
+        """Answer one intent of a batch by itself: the others are not to suffer for it."""
+        try:
+            return self._signing.sealed(sealed)
+        except NotJudged as error:
+            return error
+        except Exception:  # noqa: BLE001 - as in handle
+            return _internal()
+
+    def _on_derived(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        return encode.reply_judged(envelope.request_id, self._signing.derived(envelope.derived))
+
+    def _on_load_policy(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        message = envelope.load_policy
+        if len(message.policy) > MAX_POLICY:
+            raise too_large("policy", f"{MAX_POLICY} bytes")
+        self._authority.approve_policy(message.policy, _approvals(message.approvals))
+        policy = load(message.policy, self._venues)
+        if policy.version <= self._judge.version:
+            reason = f"version: {policy.version}: expected more than the live {self._judge.version}"
+            raise BadPolicy(reason, field="version")
+        live = self._judge.live
+        if live is not None and live.policy.deployment != policy.deployment:
+            reason = f"deployment: {policy.deployment}: expected {live.policy.deployment}, the live policy's"
+            raise BadPolicy(reason, field="deployment")
+        self._judge.load(policy, self._now())
+        self._vault.keep(policy.accounts.values())
+        self._signing.policy_changed()
+        return self._loaded(envelope.request_id)
+
+    def _on_provision(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        message = envelope.provision
+        if len(message.credential) > MAX_CREDENTIAL:
+            raise too_large("credential", f"{MAX_CREDENTIAL} bytes")
+        self._authority.approve_credential(message.account, message.credential, _approvals(message.approvals))
+        account = self._live().policy.accounts.get(message.account)
+        if account is None:
+            reason = "account: the policy knows no such account"
+            raise BadCredential(reason, field="account")
+        self._vault.put(account, message.credential)
+        return self._loaded(envelope.request_id)
+
+    def _on_resume(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        message = envelope.resume
+        scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
+        statement = resume_statement(self._live().policy.deployment, message)
+        self._authority.approve_resume(statement, _approvals(message.approvals))
+        self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
+        self._judge.apply_halts()
+        return self._on_status(envelope)
+
+    def _on_status(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        live = self._judge.live
+        status = signer_pb2.EnclaveStatus(
+            phase=int(self._phase),  # type: ignore[arg-type]  # the stubs want their own enum
+            policy_version=self._judge.version,
+            policy_digest=b"" if live is None else live.policy.digest,
+            halts=[
+                signer_pb2.Halt(
+                    scope=int(halt.scope),  # type: ignore[arg-type]  # as above
+                    account=halt.account,
+                    venue=halt.venue,
+                    symbol=halt.symbol,
+                    by=halt.by,
+                    since=halt.since,
+                )
+                for halt in self._ledger.halts
+            ],
+            accounts=[] if live is None else sorted(live.policy.accounts),
+            unauthenticated=self._authenticator.unauthenticated,
+            judged=self._signing.judged,
+            refused=self._signing.refused,
+            clock=self._clock(),
+        )
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
+
+    def _loaded(self, request_id: int) -> bytes:
+        policy = self._live().policy
+        self._signing.sites = sites = self._vault.sites()
+        ready = policy.accounts.keys() <= sites.keys()
+        self._phase = Phase.READY if ready else Phase.AWAITING_CREDENTIALS
+        loaded = signer_pb2.Loaded(
+            policy_version=policy.version,
+            policy_digest=policy.digest,
+            phase=int(self._phase),  # type: ignore[arg-type]  # as above
+        )
+        return signer_pb2.EnclaveReply(request_id=request_id, loaded=loaded).SerializeToString()
+
+    def _live(self) -> Prepared:
+        if self._judge.live is None:
+            message = "no policy is live"
+            raise WrongPhase(message)
+        return self._judge.live
+
+    def _now(self) -> int:
+        """Return the clock's time, or the latest seen: a clock that goes backwards loosens nothing."""
+        now = self._clock()
+        if now <= self._seen:
+            return self._seen
+        self._seen = now
+        return now
+
+
+def resume_statement(deployment: str, resume: signer_pb2.Resume) -> bytes:
+    """Return the bytes that the quorum approves for a RESUME: tagged, and without the approvals themselves."""
+    bare = signer_pb2.Resume(
+        scope=resume.scope, account=resume.account, venue=resume.venue, symbol=resume.symbol
+    )
+    return b"".join((_RESUME_DOMAIN, deployment.encode(), b"\0", bare.SerializeToString(deterministic=True)))
+
+
+def _approvals(approvals: Sequence[bytes]) -> list[bytes]:
+    if len(approvals) > MAX_APPROVALS or any(len(each) > MAX_APPROVAL for each in approvals):
+        raise too_large("approvals", f"{MAX_APPROVALS} of {MAX_APPROVAL} bytes")
+    return list(approvals)
+
+
+def _internal() -> NotJudged:
+    return NotJudged("internal fault; nothing was decided")

@@ -1,0 +1,26 @@
+"""The ports that come from the operating system: its clock and its randomness."""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+class SystemClock:
+    """The kernel's real-time clock."""
+
+    __slots__ = ()
+
+    def now_ns(self) -> int:
+        """Return nanoseconds since 1970-01-01T00:00:00Z."""
+        return time.time_ns()
+
+
+class SystemRandomness:
+    """The kernel's random number generator."""
+
+    __slots__ = ()
+
+    def bytes(self, count: int) -> bytes:
+        """Return ``count`` random bytes."""
+        return os.urandom(count)

@@ -1,0 +1,85 @@
+"""The accounts' credentials, and the sites that sign with them. Only the service and the wiring see this.
+
+A credential goes in and never comes out: what is handed out is a venue's site, which signs what it builds itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from enclave_signer.canonical import NotCanonical, decode
+from enclave_signer.credentials import fingerprint
+from enclave_signer.errors import BadCredential
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from enclave_signer.credentials import Credential
+    from enclave_signer.policy.model import Account
+    from enclave_signer.venues.base import Site
+
+
+class _Held(NamedTuple):
+    """A credential and what was made of it."""
+
+    venue: str
+    fingerprint: bytes
+    credential: Credential
+    site: Site
+
+
+class Vault:
+    """Credentials by account name."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._held: dict[str, _Held] = {}
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "<Vault>"
+
+    def put(self, account: Account, data: bytes) -> None:
+        """Take an account's credential, canonical CBOR; raises BadCredential, which never shows its content."""
+        credential = account.venue.credential(_fields(data))
+        mark = fingerprint(credential)
+        for name, held in self._held.items():
+            if name != account.name and held.fingerprint == mark:
+                message = f"this API key is account {name}'s: one key, one account"
+                raise BadCredential(message, field="apiKey")
+        self._held[account.name] = _held(account, mark, credential)
+
+    def site(self, account: str) -> Site | None:
+        """Return what signs for the account, or None while it has no credential."""
+        held = self._held.get(account)
+        return None if held is None else held.site
+
+    def keep(self, accounts: Iterable[Account]) -> None:
+        """A policy is live: forget what it does not name, and bind the rest to their places in it."""
+        known = {account.name: account for account in accounts}
+        self._held = {
+            name: _held(known[name], held.fingerprint, held.credential)
+            for name, held in self._held.items()
+            if name in known and known[name].venue.name == held.venue
+        }
+
+    def sites(self) -> dict[str, Site]:
+        """Return every account's site."""
+        return {name: held.site for name, held in self._held.items()}
+
+
+def _held(account: Account, mark: bytes, credential: Credential) -> _Held:
+    return _Held(account.venue.name, mark, credential, account.venue.site(account.placement, credential))
+
+
+def _fields(data: bytes) -> dict[str, str]:
+    try:
+        fields = decode(data)
+    except NotCanonical as error:
+        raise BadCredential(str(error), field="credential") from None
+    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
+        message = "a credential is a map of field names to text"
+        raise BadCredential(message, field="credential")
+    return fields

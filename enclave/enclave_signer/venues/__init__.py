@@ -1,0 +1,1 @@
+"""One file a venue: how its requests are built and signed, and what its signature covers."""

@@ -1,0 +1,78 @@
+"""A rolling sum over a window of time: never too low, at most 1/256 of a window too high for a moment.
+
+The window is cut into 256 slots of equal length, and one more is kept, because the window seldom begins where a
+slot does. What was added to a slot is released when the whole slot lies outside the window, never earlier. So
+for every moment the sum holds everything that was added within the window before it.
+
+Time that goes backwards adds to the newest slot: that releases nothing earlier than it should.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_SLOTS: Final = 256
+_KEPT: Final = _SLOTS + 1
+
+
+class Window:
+    """Two sums that roll together: what was spent (any unit) and how often."""
+
+    __slots__ = ("_counts", "_slot", "_slot_ns", "_spent", "count", "spent", "window_ns")
+
+    def __init__(self, window_ns: int) -> None:
+        """Start empty."""
+        self.window_ns = window_ns
+        # Rounded up, so that 256 slots are never shorter than the window.
+        self._slot_ns = -(-window_ns // _SLOTS)
+        self._slot = 0
+        self._spent = [0] * _KEPT
+        self._counts = [0] * _KEPT
+        self.spent = 0
+        self.count = 0
+
+    def advance(self, now: int) -> None:
+        """Release what lies wholly outside the window that ends at ``now`` (nanoseconds)."""
+        slot = now // self._slot_ns
+        passed = slot - self._slot
+        if passed <= 0:
+            return
+        if passed >= _KEPT or not self.count:
+            self._clear()
+        else:
+            for index in range(self._slot + 1, slot + 1):
+                at = index % _KEPT
+                self.spent -= self._spent[at]
+                self.count -= self._counts[at]
+                self._spent[at] = self._counts[at] = 0
+        self._slot = slot
+
+    def add(self, spent: int, count: int) -> None:
+        """Count in the newest slot; :meth:`advance` comes first."""
+        at = self._slot % _KEPT
+        self._spent[at] += spent
+        self._counts[at] += count
+        self.spent += spent
+        self.count += count
+
+    def include(self, other: Window, now: int) -> None:
+        """Add what ``other`` holds, each part as late as it can have happened: for a limit that a reload brings."""
+        other.advance(now)
+        self.advance(now)
+        for back in range(_KEPT):
+            index = other._slot - back
+            # The last moment of the other's slot; it cannot have been after now.
+            latest = min((index + 1) * other._slot_ns - 1, now)
+            age = self._slot - latest // self._slot_ns
+            spent, count = other._spent[index % _KEPT], other._counts[index % _KEPT]
+            if count and age < _KEPT:
+                self._spent[(self._slot - age) % _KEPT] += spent
+                self._counts[(self._slot - age) % _KEPT] += count
+                self.spent += spent
+                self.count += count
+
+    def _clear(self) -> None:
+        if self.count:
+            self._spent = [0] * _KEPT
+            self._counts = [0] * _KEPT
+            self.spent = self.count = 0
