@@ -1,0 +1,3 @@
+"""Untrusted half: gRPC gateway, journal, dispatch and what venues reply."""
+
+__version__ = "0.1.0"

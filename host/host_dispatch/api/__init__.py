@@ -1,0 +1,1 @@
+"""gRPC for engines and operators: translates calls, decides nothing."""

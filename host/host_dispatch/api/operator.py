@@ -1,0 +1,128 @@
+"""Operator: status, halt and resume, pause, policy and credentials. The enclave decides; the host passes on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from dispatch_api.v1 import dispatch_pb2 as wire
+from host_dispatch import __version__
+from host_dispatch.api import checks
+from host_dispatch.api.replies import submit_reply
+from host_dispatch.dispatcher.dispatch import END
+from host_dispatch.errors import NotTakenError, Reason
+from host_dispatch.outcome import Operation
+from signer_api.v1 import intent_pb2, signer_pb2
+
+if TYPE_CHECKING:
+    from host_dispatch.api.server import ApiServer, Context
+    from host_dispatch.dispatcher.dispatch import Dispatch
+    from host_dispatch.dispatcher.runner import Runner
+    from host_dispatch.journal.sqlite.journal import SqliteJournal
+
+_LONGEST_PAUSE_MS: Final = 3_600_000
+# A halt's validity is inside its sealed bytes; the host only bounds how long it keeps trying.
+_HALT_NS: Final = 60_000_000_000
+
+
+class OperatorService:
+    """Handlers take and give serialised messages."""
+
+    def __init__(self, runner: Runner, journal: SqliteJournal) -> None:
+        """``journal`` tells the head."""
+        self._runner = runner
+        self._journal = journal
+
+    async def status(self, data: bytes, _: Context) -> bytes:
+        """Tell how things are; works while the enclave does not."""
+        checks.parse(wire.StatusRequest, data)
+        return (await self._status()).SerializeToString()
+
+    async def _status(self) -> wire.StatusReply:
+        runner = self._runner
+        reply = wire.StatusReply(
+            venues=[site.status() for site in runner.sites.values()],
+            journal_sequence=self._journal.head,
+            unresolved=runner.unresolved(),
+            paused=runner.intake.paused,
+            version=__version__,
+        )
+        try:
+            answer = await runner.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
+        except NotTakenError:
+            return reply
+        reply.enclave_reachable = True
+        reply.enclave.CopyFrom(answer.status)
+        return reply
+
+    async def halt(self, data: bytes, _: Context) -> bytes:
+        """Pass a sealed HALT on and journal it."""
+        sealed = checks.parse(intent_pb2.SealedIntent, data)
+        checks.check_sealed(sealed, "")
+        routing = wire.Routing(operation=Operation.HALT, valid_until=self._runner.clock.now_ns() + _HALT_NS)  # type: ignore[arg-type]
+        request = wire.SubmitRequest(sealed=sealed, routing=routing)
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def answer(dispatch: Dispatch, *, repeated: bool) -> None:
+            if future.done():
+                return
+            if dispatch.failure is not None:
+                future.set_exception(dispatch.failure)
+            else:
+                future.set_result(submit_reply(dispatch, repeated=repeated).SerializeToString())
+
+        self._runner.take(request, END, answer)
+        return await future
+
+    async def resume(self, data: bytes, _: Context) -> bytes:
+        """Pass a RESUME with its approvals on; returns the enclave's status."""
+        request = signer_pb2.EnclaveRequest(resume=checks.parse(signer_pb2.Resume, data))
+        await self._runner.link.call(request)
+        answer = await self._runner.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
+        return answer.status.SerializeToString()
+
+    async def load_policy(self, data: bytes, _: Context) -> bytes:
+        """Pass a policy with its approvals on."""
+        request = signer_pb2.EnclaveRequest(load_policy=checks.parse(signer_pb2.LoadPolicy, data))
+        return await self._load(request)
+
+    async def provision(self, data: bytes, _: Context) -> bytes:
+        """Pass a credential with its approvals on. Never logged, never journaled."""
+        request = signer_pb2.EnclaveRequest(provision=checks.parse(signer_pb2.Provision, data))
+        return await self._load(request)
+
+    async def _load(self, request: signer_pb2.EnclaveRequest) -> bytes:
+        answer = await self._runner.link.call(request)
+        if answer.WhichOneof("answer") != "loaded":
+            raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
+        return answer.loaded.SerializeToString()
+
+    async def pause(self, data: bytes, _: Context) -> bytes:
+        """Take no new orders for a while."""
+        request = checks.parse(wire.PauseRequest, data)
+        if not 1 <= request.for_ms <= _LONGEST_PAUSE_MS:
+            message = f"{request.for_ms} is not from 1 to {_LONGEST_PAUSE_MS}"
+            raise NotTakenError(Reason.MALFORMED, message, field="for_ms")
+        self._runner.intake.pause(request.for_ms)
+        return (await self._status()).SerializeToString()
+
+    async def unpause(self, data: bytes, _: Context) -> bytes:
+        """Take new orders again."""
+        checks.parse(wire.UnpauseRequest, data)
+        self._runner.intake.unpause()
+        return (await self._status()).SerializeToString()
+
+    def add_to(self, server: ApiServer, service: str) -> None:
+        """Register the service."""
+        server.add(
+            service,
+            unary={
+                "Status": self.status,
+                "Halt": self.halt,
+                "Resume": self.resume,
+                "Pause": self.pause,
+                "Unpause": self.unpause,
+                "LoadPolicy": self.load_policy,
+                "Provision": self.provision,
+            },
+        )

@@ -1,0 +1,1 @@
+"""Dispatch: a pure order machine, pure retry plan and pure limits, and one runner that does the asyncio."""

@@ -1,0 +1,1 @@
+"""One file a venue: what its replies mean and what its requests cost. Pure: bytes in, values out."""
