@@ -1,0 +1,83 @@
+"""The parser and the exit codes: 0 done, 1 the answer is no, 2 wrong use."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import casemate
+from casemate import attest_cli
+from casemate.cli import operate, policy, tools, trade
+from casemate.cli.output import NO, WRONG_USE, note, print_json
+from casemate.cli.usage import UsageError
+from casemate.errors import CasemateError, InvalidIntentError, NotJudged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DESCRIPTION: Final = "Casemate: exchange orders whose keys live in an enclave."
+_EPILOG: Final = (
+    "Exit codes: 0 done, 1 the answer is no, 2 wrong use. --json prints one JSON document on stdout and nothing"
+    " else there; progress and logs go to stderr."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of every command."""
+    root = argparse.ArgumentParser(prog="casemate", description=_DESCRIPTION, epilog=_EPILOG)
+    root.add_argument("--version", action="version", version=f"casemate {casemate.__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    tools.add_demo(commands)
+    tools.add_dry_run(commands)
+    tools.add_venues(commands)
+    policy.add_policy(commands)
+    trade.add_submit(commands)
+    trade.add_cancel(commands)
+    trade.add_orders(commands)
+    operate.add_status(commands)
+    operate.add_halt(commands)
+    operate.add_resume(commands)
+    _add_attest(commands)
+    tools.add_bench(commands)
+    return root
+
+
+def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    text = "Verify an enclave's attestation document."
+    command = commands.add_parser("attest", help="verify an attestation document", description=text)
+    attest_cli.add_arguments(command)
+    command.set_defaults(run=attest_cli.run)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (UsageError, InvalidIntentError) as error:
+        note(str(error))
+        return WRONG_USE
+    except CasemateError as error:
+        _say_no(error, as_json=getattr(arguments, "json", False))
+        return NO
+    except BrokenPipeError:
+        # The reader of our output went away (a pager, head): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        note("interrupted")
+        return NO
+
+
+def _say_no(error: CasemateError, *, as_json: bool) -> None:
+    if not as_json:
+        note(str(error))
+        return
+    document: dict[str, object] = {"reason": type(error).__name__, "message": str(error)}
+    if isinstance(error, NotJudged):
+        document |= {"reason": error.reason, "field": error.field, "message": error.message}
+        document["retry_can_help"] = error.retry_can_help
+    print_json({"error": document})

@@ -1,0 +1,147 @@
+"""``casemate status | halt | resume``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from casemate import models, wire
+from casemate.cli import connection
+from casemate.cli.output import DONE, NO, print_json, print_lines, table
+from casemate.cli.usage import UsageError
+from casemate.intents import HaltIntent
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+_NEEDS: Final = {
+    models.HaltScope.ALL: (),
+    models.HaltScope.ACCOUNT: ("account",),
+    models.HaltScope.VENUE: ("venue",),
+    models.HaltScope.SYMBOL: ("symbol",),
+}
+
+
+def add_status(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate status``."""
+    parser = commands.add_parser(
+        "status",
+        help="enclave, host and venues",
+        description="Show enclave, host and venues. Exit code 0 only if orders could be signed and sent now.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    connection.add_options(parser, engine=False)
+    parser.set_defaults(run=status)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """Show the status; 0 if the enclave is ready and the host not paused."""
+    with connection.connect(arguments) as gateway:
+        found = gateway.status()
+    if arguments.json:
+        print_json(wire.to_json(found))
+    else:
+        print_lines(_status_lines(found))
+    ready = found.enclave_reachable and found.enclave.phase is models.Phase.READY and not found.paused
+    return DONE if ready else NO
+
+
+def _status_lines(found: models.Status) -> Iterator[str]:
+    enclave = found.enclave
+    if not found.enclave_reachable:
+        yield "enclave: NOT REACHABLE"
+    else:
+        phase = enclave.phase.name if enclave.phase else "unknown phase"
+        yield f"enclave: {phase}, judged {enclave.judged}, refused {enclave.refused}"
+        yield f"policy:  version {enclave.policy_version}, {enclave.policy_digest or 'none'}"
+        yield f"accounts with a key: {', '.join(enclave.accounts) or 'none'}"
+        if enclave.unauthenticated:
+            yield "WARNING: this enclave is the development stand-in: it believes every sender's name"
+        for halt in enclave.halts:
+            where = " ".join(part for part in (halt.account, halt.venue, halt.symbol) if part)
+            yield f"HALT {halt.scope.name} {where} by {halt.by}".rstrip()
+    paused = ", PAUSED" if found.paused else ""
+    yield f"host:    {found.version}, journal at {found.journal_sequence}, unresolved {found.unresolved}{paused}"
+    rows = [
+        [
+            venue.venue,
+            venue.health.name if venue.health else "-",
+            str(venue.connections),
+            str(venue.queued),
+            venue.reason,
+        ]
+        for venue in found.venues
+    ]
+    if rows:
+        yield from table(["venue", "health", "connections", "queued", "reason"], rows)
+
+
+def add_halt(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate halt``."""
+    parser = commands.add_parser(
+        "halt",
+        help="stop signing, now",
+        description="Have the enclave refuse everything but cancels and reads, until a resume.",
+    )
+    _add_scope(parser)
+    connection.add_options(parser)
+    parser.set_defaults(run=halt)
+
+
+def _add_scope(parser: argparse.ArgumentParser) -> None:
+    scopes = [scope.name for scope in models.HaltScope]
+    parser.add_argument("--scope", choices=scopes, default="ALL", type=str.upper, help="how much (default ALL)")
+    for name in ("account", "venue", "symbol"):
+        parser.add_argument(f"--{name}", default="")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def _scope(arguments: argparse.Namespace) -> HaltIntent:
+    scope = models.HaltScope[arguments.scope]
+    for name in _NEEDS[scope]:
+        if not getattr(arguments, name):
+            message = f"--scope {scope.name} needs --{name}"
+            raise UsageError(message)
+    return HaltIntent(scope=scope, account=arguments.account, venue=arguments.venue, symbol=arguments.symbol)
+
+
+def halt(arguments: argparse.Namespace) -> int:
+    """Halt; 0 if the enclave did."""
+    intent = _scope(arguments)
+    with connection.connect(arguments) as gateway:
+        result = gateway.halt(intent)
+    if arguments.json:
+        print_json(wire.to_json(result))
+    else:
+        words = "HALTED" if result.allowed else f"REFUSE by {result.verdict.rule}: {result.verdict.reason}"
+        print_lines([f"{words} ({intent.scope.name})"])
+    return DONE if result.allowed else NO
+
+
+def add_resume(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate resume``."""
+    parser = commands.add_parser(
+        "resume", help="end a halt", description="End a HALT of the same scope. Needs the quorum's approvals."
+    )
+    _add_scope(parser)
+    parser.add_argument("--approval", action="append", default=[], type=Path, metavar="FILE", help="repeat for each")
+    connection.add_options(parser, engine=False)
+    parser.set_defaults(run=resume)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Resume; 0 if the enclave did."""
+    try:
+        approvals = [path.read_bytes() for path in arguments.approval]
+    except OSError as error:
+        raise UsageError(str(error)) from None
+    intent = _scope(arguments)
+    with connection.connect(arguments) as gateway:
+        after = gateway.resume(intent, approvals)
+    if arguments.json:
+        print_json(wire.to_json(after))
+    else:
+        left = ", ".join(item.scope.name for item in after.halts) or "none"
+        print_lines([f"RESUMED ({intent.scope.name}); halts left: {left}"])
+    return DONE

@@ -1,0 +1,1 @@
+"""``casemate demo``: the whole system on one machine, played with orders, every one accounted for."""

@@ -1,0 +1,121 @@
+"""The demonstration's course: start, play, settle, cancel, close, and account for every order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+from casemate.calls import SECOND
+from casemate.demo import account, play, summary
+from casemate.demo.plan import plan_orders
+from casemate.demo.stack import DemoStack
+from casemate.demo.tape import generate, read_tape
+from casemate.gateway import Gateway
+from casemate.sealing import UnauthenticatedSealer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from casemate.demo.account import Book
+    from casemate.demo.play import Played
+    from casemate.models import Status
+
+_VALIDITY_NS: Final = 50 * SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to play. ``tape`` None: the generator."""
+
+    tape: Path | None
+    orders: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened. ``problems`` is empty if and only if every order is accounted for."""
+
+    options: Options
+    played: Sequence[Played]
+    book: Book
+    canceled: int
+    seconds: float
+    status: Status
+    problems: Sequence[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole outcome as one JSON document."""
+        table = summary.by_venue(self.played, self.book)
+        return {
+            "tape": str(self.options.tape) if self.options.tape else None,
+            "seed": self.options.seed,
+            "seconds": round(self.seconds, 3),
+            "orders": summary.total(table),
+            "by_account": table,
+            "refused_by_rule": summary.by_rule(self.played),
+            "canceled_at_the_end": self.canceled,
+            "latency_us": summary.by_stage(self.played),
+            "enclave": {
+                "policy_version": self.status.enclave.policy_version,
+                "policy_digest": self.status.enclave.policy_digest,
+                "judged": self.status.enclave.judged,
+                "refused": self.status.enclave.refused,
+                "unauthenticated": self.status.enclave.unauthenticated,
+            },
+            "accounted_for": not self.problems,
+            "missing": list(self.problems),
+        }
+
+
+async def run(options: Options, say: Callable[[str], None], progress: Callable[[int, int], None]) -> Outcome:
+    """Play the demonstration. ``say`` gets what happens now, ``progress`` how many orders are done of how many."""
+    trades = read_tape(options.tape) if options.tape else generate(options.orders, options.seed)
+    random = Random(options.seed)  # noqa: S311 - a demonstration's shape, no secret
+    say("starting the simulated venues, the mock enclave and the host")
+    async with DemoStack() as stack:
+        markets = stack.markets()
+        planned = plan_orders(trades, markets, options.orders, random)
+        async with (
+            _gateway(stack.gateway, stack.engine) as gateway,
+            _gateway(stack.gateway, stack.reader) as reader,
+        ):
+            await gateway.wait_ready()
+            say(f"playing {len(planned)} orders into {len({market.account for market in markets})} accounts")
+            began = time.monotonic()
+            played = await play.play(gateway, reader, planned, lambda done: progress(done, len(planned)))
+            seconds = time.monotonic() - began
+            servers = tuple(dict.fromkeys(market.server for market in markets))
+            await play.read_journal(gateway, played)
+            resting = account.resting(await _book(stack, servers))
+            say(f"cancelling {len(resting)} resting orders")
+            canceled = await play.cancel_resting(gateway, played, resting)
+            book = await _book(stack, servers)
+            say("closing orders and reading the journal")
+            await play.close_orders(gateway, played, _filled(book))
+            status = await gateway.status()
+    problems = account.problems_of(played, book)
+    return Outcome(
+        options=options,
+        played=played,
+        book=book,
+        canceled=canceled,
+        seconds=seconds,
+        status=status,
+        problems=problems,
+    )
+
+
+def _gateway(target: str, engine: str) -> Gateway:
+    return Gateway(target, UnauthenticatedSealer(engine), validity_ns=_VALIDITY_NS)
+
+
+async def _book(stack: DemoStack, servers: Sequence[str]) -> dict[tuple[str, str], list[Mapping[str, str]]]:
+    return account.book_of([order for server in servers for order in await stack.venue_orders(server)])
+
+
+def _filled(book: Book) -> dict[tuple[str, str], str]:
+    return {key: orders[0]["filled"] for key, orders in book.items()}

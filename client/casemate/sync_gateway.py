@@ -1,0 +1,267 @@
+"""The synchronous gateway: the same calls as :class:`casemate.Gateway`, on gRPC's own synchronous channel.
+
+No event loop hides inside; it may be used from any number of threads. For thousands of orders a second use the
+asynchronous gateway's stream.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+import grpc
+
+from casemate import calls, errors, intents
+from casemate.channel import endpoint_of, identity
+from casemate.failures import translate_sync
+from casemate.models import WaitFor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from casemate import models
+    from casemate.channel import Endpoint
+    from casemate.sealing import Sealer
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S: Final = 10.0
+_RECONNECT_S: Final = 0.2
+
+
+class SyncGateway:
+    """A connection to one Casemate host, for one engine. Safe for any number of threads."""
+
+    def __init__(
+        self,
+        gateway: str | Endpoint,
+        sealer: Sealer,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        validity_ns: int = calls.DEFAULT_VALIDITY_NS,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Connect lazily. ``timeout_s`` bounds each call; ``validity_ns`` is how long an intent may be sent."""
+        self._endpoint = endpoint_of(gateway)
+        self._calls = calls.Calls(sealer, clock, validity_ns)
+        self._timeout = timeout_s
+        self._channel = self._endpoint.open_sync()
+        self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    def __enter__(self) -> Self:
+        """Return the gateway."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; calls under way end as :class:`casemate.errors.Disconnected`."""
+        self._channel.close()
+
+    def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        """Wait until the host answers; raises Disconnected after ``timeout_s``."""
+        try:
+            grpc.channel_ready_future(self._channel).result(timeout_s)
+        except grpc.FutureTimeoutError:
+            message = f"{self._endpoint.target} does not answer"
+            raise errors.Disconnected(message) from None
+
+    def submit(
+        self,
+        order: intents.OrderIntent,
+        *,
+        wait_for: WaitFor = WaitFor.ACKNOWLEDGED,
+        timeout_s: float | None = None,
+    ) -> models.SubmitResult:
+        """Send one order and wait until it is signed, sent or acknowledged."""
+        return self._call(self._calls.submit(order, wait_for), timeout_s)
+
+    def submit_batch(
+        self,
+        orders: Sequence[intents.Intent],
+        *,
+        wait_for: WaitFor = WaitFor.ACKNOWLEDGED,
+        timeout_s: float | None = None,
+    ) -> tuple[models.SubmitResult | errors.NotJudged, ...]:
+        """Send up to 64 intents in one call; each gets its own answer, in order."""
+        return self._call(self._calls.submit_batch(orders, wait_for), timeout_s)
+
+    def cancel(
+        self,
+        account: str,
+        venue: str,
+        symbol: str,
+        client_order_id: str = "",
+        *,
+        venue_order_id: str = "",
+        timeout_s: float | None = None,
+    ) -> models.SubmitResult:
+        """Cancel one order."""
+        intent = intents.CancelIntent(
+            account=account,
+            venue=venue,
+            symbol=symbol,
+            client_order_id=client_order_id,
+            venue_order_id=venue_order_id,
+        )
+        return self._call(self._calls.submit(intent), timeout_s)
+
+    def cancel_all(
+        self,
+        account: str,
+        venue: str,
+        symbol: str,
+        *,
+        side: models.Side | None = None,
+        timeout_s: float | None = None,
+    ) -> models.SubmitResult:
+        """Cancel every open order of one symbol."""
+        intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
+        return self._call(self._calls.submit(intent), timeout_s)
+
+    def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
+        """Change an order's quantity and/or price; judged as a new order."""
+        return self._call(self._calls.submit(amend), timeout_s)
+
+    def close_order(
+        self,
+        account: str,
+        client_order_id: str,
+        filled_quantity: intents.Number,
+        *,
+        timeout_s: float | None = None,
+    ) -> models.SubmitResult:
+        """Tell the enclave that an order can fill no more, and how much it filled: releases its exposure, once."""
+        intent = intents.CloseIntent(
+            account=account,
+            client_order_id=client_order_id,
+            filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
+        )
+        return self._call(self._calls.submit(intent), timeout_s)
+
+    def query(
+        self,
+        account: str,
+        venue: str,
+        symbol: str,
+        client_order_id: str = "",
+        *,
+        venue_order_id: str = "",
+        timeout_s: float | None = None,
+    ) -> models.ReadResult:
+        """Ask the venue about one order."""
+        intent = intents.QueryIntent(
+            account=account,
+            venue=venue,
+            symbol=symbol,
+            client_order_id=client_order_id,
+            venue_order_id=venue_order_id,
+        )
+        return self._call(self._calls.read(intent), timeout_s)
+
+    def open_orders(
+        self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
+    ) -> models.ReadResult:
+        """Ask the venue for the open orders of one symbol."""
+        intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
+        return self._call(self._calls.read(intent), timeout_s)
+
+    def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
+        """Ask the venue for the account's balances."""
+        return self._call(self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
+
+    def get(self, account: str, client_order_id: str, *, timeout_s: float | None = None) -> models.ExecutionReport:
+        """Latest report of one order, from the host's journal; raises NotFound."""
+        return self._call(self._calls.get(account, client_order_id), timeout_s)
+
+    def list_orders(
+        self,
+        account: str,
+        *,
+        states: Iterable[models.OrderState] = (),
+        limit: int = 100,
+        timeout_s: float | None = None,
+    ) -> tuple[models.ExecutionReport, ...]:
+        """Latest reports from the host's journal, at most 1,000."""
+        return self._call(self._calls.list_orders(account, states, limit), timeout_s)
+
+    def watch(
+        self, from_sequence: int = 0, *, accounts: Iterable[str] = (), reconnect: bool = True
+    ) -> Iterator[models.ExecutionReport]:
+        """Replay every report from ``from_sequence`` on, then follow; resumes by itself after a broken connection."""
+        names = tuple(accounts)
+        while True:
+            call = self._calls.watch(from_sequence, names)
+            try:
+                for report in self._stream(call):
+                    from_sequence = report.sequence + 1
+                    yield report
+            except (errors.Disconnected, errors.NotReady):
+                if not reconnect:
+                    raise
+            if not reconnect:
+                return
+            time.sleep(_RECONNECT_S)
+
+    def status(self, *, timeout_s: float | None = None) -> models.Status:
+        """Return the host's and the enclave's status."""
+        return self._call(calls.status(), timeout_s)
+
+    def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
+        """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
+        return self._call(self._calls.halt(halt), timeout_s)
+
+    def resume(
+        self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.EnclaveStatus:
+        """End a HALT of that scope; needs the quorum's approvals."""
+        return self._call(calls.resume(halt, approvals), timeout_s)
+
+    def pause(self, for_ms: int, *, timeout_s: float | None = None) -> models.Status:
+        """Have the host take no new orders for a while; ends by itself."""
+        return self._call(calls.pause(for_ms), timeout_s)
+
+    def unpause(self, *, timeout_s: float | None = None) -> models.Status:
+        """End a pause."""
+        return self._call(calls.unpause(), timeout_s)
+
+    def load_policy(
+        self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Give the enclave a policy in its canonical form."""
+        return self._call(calls.load_policy(policy, approvals), timeout_s)
+
+    def provision(
+        self,
+        account: str,
+        credential: bytes,
+        approvals: Sequence[bytes] = (),
+        *,
+        timeout_s: float | None = None,
+    ) -> models.Loaded:
+        """Give the enclave one account's credential."""
+        return self._call(calls.provision(account, credential, approvals), timeout_s)
+
+    def _call(self, call: calls.Call[T], timeout_s: float | None) -> T:
+        method = self._methods.get(call.method)
+        if method is None:
+            method = self._channel.unary_unary(call.method, request_serializer=identity, response_deserializer=identity)
+            self._methods[call.method] = method
+        try:
+            raw = method(call.request, timeout=self._timeout if timeout_s is None else timeout_s)
+        except grpc.RpcError as error:
+            raise translate_sync(error, call.about) from None
+        return call.parse(raw)
+
+    def _stream(self, call: calls.Call[T]) -> Iterator[T]:
+        method = self._channel.unary_stream(call.method, request_serializer=identity, response_deserializer=identity)
+        try:
+            for raw in method(call.request):
+                yield call.parse(raw)
+        except grpc.RpcError as error:
+            raise translate_sync(error, call.about) from None

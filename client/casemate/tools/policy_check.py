@@ -1,0 +1,216 @@
+"""A compiled policy against what the venues declare: what it permits, and what would still be refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from casemate.errors import PolicyError
+from casemate.policy.mistakes import Mistake, did_you_mean
+from enclave_signer.decimals import parse
+from enclave_signer.errors import BadPolicy
+from enclave_signer.model import Instrument, Kind, Operation
+from enclave_signer.policy.load import load
+from enclave_signer.venues.registry import VENUES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from casemate.policy import Compiled
+    from enclave_signer.decimals import Amount
+    from enclave_signer.venues.base import Venue
+
+_REPLAYABLE: Final = "replayable"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a policy permits (one summary an account) and what a reader should know (warnings)."""
+
+    accounts: Sequence[Mapping[str, Any]]
+    warnings: Sequence[str]
+    engines: Sequence[Mapping[str, Any]] = field(default=())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "engines": list(self.engines),
+            "accounts": list(self.accounts),
+            "warnings": list(self.warnings),
+        }
+
+    def lines(self, compiled: Compiled) -> Iterator[str]:
+        """Text for people."""
+        document = compiled.document
+        age = document["max_age_ms"]
+        yield f"{document['deployment']} version {document['version']}: intents live at most {age} ms"
+        yield f"{len(compiled.canonical)} bytes compiled, sha256 {compiled.digest}"
+        for account in self.accounts:
+            yield ""
+            yield f"{account['name']} ({account['venue']}, {account['environment']}, {account['margin_mode']})"
+            yield from (f"  {line}" for line in account["permits"])
+        yield ""
+        yield from (f"warning: {warning}" for warning in self.warnings)
+        if not self.warnings:
+            yield "no warnings"
+
+
+def declared_uses() -> dict[str, int]:
+    """By venue: how many orders one signed create can make at worst."""
+    return {name: venue.declaration.uses for name, venue in VENUES.items()}
+
+
+def check(compiled: Compiled) -> Report:
+    """Compare with the venues' declarations. Raises PolicyError for what the enclave would not accept."""
+    accounts = compiled.document["accounts"]
+    mistakes = [mistake for account in accounts for mistake in _mistakes(account)]
+    if mistakes:
+        raise PolicyError(mistakes)
+    _ask_enclave(compiled)
+    warnings = [f"{account['name']}: {text}" for account in accounts for text in _warnings(account)]
+    used = {name for engine in compiled.document["engines"] for name in engine["accounts"]}
+    warnings += [f"{account['name']}: no engine has it" for account in accounts if account["name"] not in used]
+    return Report([_summary(account) for account in accounts], warnings, compiled.document["engines"])
+
+
+def _ask_enclave(compiled: Compiled) -> None:
+    """Have the enclave's own reader look at the bytes: what it would not take is a mistake too."""
+    try:
+        load(compiled.canonical, VENUES)
+    except BadPolicy as error:
+        lines = (line.split(": expected ", 1) for line in error.message.splitlines())
+        raise PolicyError([Mistake(parts[0], "as the enclave reads it", parts[-1]) for parts in lines]) from None
+
+
+def _mistakes(account: Mapping[str, Any]) -> Iterator[Mistake]:
+    path = f"account({account['name']})"
+    venue = VENUES.get(account["venue"])
+    if venue is None:
+        hint = did_you_mean(account["venue"], VENUES)
+        yield Mistake(f"{path}.venue", f'"{account["venue"]}"', f"one of {', '.join(VENUES)}{hint}")
+        return
+    uses, counted = venue.declaration.uses, account["count_uses"]
+    if counted > uses:
+        yield Mistake(f"{path}.count_uses", str(counted), f"at most {uses}, what {venue.name} declares")
+    if counted < uses and _REPLAYABLE not in account["accept"]:
+        yield Mistake(f"{path}.count_uses", str(counted), f'{uses}, or "{_REPLAYABLE}" among accept')
+    for item in account["instruments"]:
+        wrong = _instrument_mistake(venue, item)
+        if wrong:
+            yield Mistake(f"{path}.instrument({item['symbol']}).venue_symbol", f'"{item["venue_symbol"]}"', wrong)
+
+
+def _instrument_mistake(venue: Venue, item: Mapping[str, Any]) -> str:
+    instrument = Instrument(
+        symbol=item["symbol"],
+        venue_symbol=item["venue_symbol"],
+        base=item["base"],
+        quote=item["quote"],
+        settle=item["settle"],
+        kind=Kind(item["kind"]),
+        tick_size=_amount(item["tick_size"]),
+        lot_size=_amount(item["lot_size"]),
+        contract_size=_amount(item["contract_size"]),
+    )
+    try:
+        venue.check_instrument(instrument)
+    except BadPolicy as error:
+        return f"what {venue.name} can trade: {error.message}"
+    return ""
+
+
+def _amount(text: str) -> Amount:
+    amount = parse(text)
+    if amount is None:
+        message = f"a compiled policy holds {text!r}"
+        raise AssertionError(message)
+    return amount
+
+
+def _warnings(account: Mapping[str, Any]) -> Iterator[str]:
+    declaration = VENUES[account["venue"]].declaration
+    accepted = set(account["accept"])
+    granted = sorted({name for grant in account["grants"] for name in grant["operations"]})
+    if not account["grants"]:
+        yield "nothing is granted: every intent is refused"
+    for name in granted:
+        operation = Operation[name]
+        if operation not in declaration.operations:
+            yield f"{name} is granted, but {account['venue']} has no such operation"
+            continue
+        open_gaps = sorted(gap.value for gap in declaration.gaps.get(operation, ()) if gap.value not in accepted)
+        if open_gaps:
+            yield f"every {name} will be refused: the account does not accept {', '.join(open_gaps)}"
+        yield from _missing_rights(account, declaration.also.get(operation, ()), name)
+    yield from _grant_warnings(account)
+    if account["count_uses"] < declaration.uses:
+        yield (
+            f"limits count each create {account['count_uses']} times; a hostile host could make up to"
+            f" {declaration.uses} orders of one signature while it is valid"
+        )
+    every_gap = {gap.value for gaps in declaration.gaps.values() for gap in gaps}
+    needless = sorted(accepted - every_gap)
+    if needless:
+        yield f"accepts {', '.join(needless)}, which {account['venue']} does not leave open"
+
+
+def _missing_rights(account: Mapping[str, Any], also: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - a frozenset or ()
+    for engine in sorted({engine for grant in account["grants"] for engine in grant["engines"]}):
+        rights = {op for grant in account["grants"] if engine in grant["engines"] for op in grant["operations"]}
+        missing = sorted(other.name for other in also if other.name not in rights)
+        if name in rights and missing:
+            yield (
+                f"{name} by {engine} will be refused: its signature would also be good for {', '.join(missing)},"
+                " which is not granted"
+            )
+
+
+def _grant_warnings(account: Mapping[str, Any]) -> Iterator[str]:
+    declaration = VENUES[account["venue"]].declaration
+    kinds = {Kind(item["kind"]) for item in account["instruments"]}
+    types = {kind.name for of in kinds for kind in declaration.order_types.get(of, ())}
+    times = {tif.name for of in kinds for tif in declaration.times_in_force.get(of, ())}
+    for grant in account["grants"]:
+        if not {"CREATE", "AMEND"} & set(grant["operations"]):
+            continue
+        missing = sorted(set(grant["types"]) - types)
+        if missing:
+            yield f"grant {grant['name']} names {', '.join(missing)}, which {account['venue']} does not take"
+        if not times & set(grant["times_in_force"]):
+            takes = ", ".join(sorted(times))
+            yield f"grant {grant['name']} names no time in force that {account['venue']} takes ({takes})"
+        if "MARKET" in grant["types"] and grant["max_deviation_bps"] is None:
+            yield f"grant {grant['name']} permits MARKET: no price bounds what such an order pays"
+
+
+def _summary(account: Mapping[str, Any]) -> dict[str, Any]:
+    permits = [_grant_line(grant) for grant in account["grants"]]
+    permits += [f"deny {denial['name']}: {_denial_text(denial)}" for denial in account["denials"]]
+    permits += [
+        f"limit {limit['name']}: {_bounds(limit)} in {limit['window_ms'] // 1000} s over {', '.join(limit['symbols'])}"
+        for limit in account["limits"]
+    ]
+    permits += [f"exposure {item['name']}: {_bounds(item)} of {item['symbol']}" for item in account["exposures"]]
+    fields = ("name", "venue", "environment", "margin_mode", "accept", "count_uses")
+    return {**{name: account[name] for name in fields}, "permits": permits}
+
+
+def _grant_line(grant: Mapping[str, Any]) -> str:
+    who = f"{', '.join(grant['engines'])} may {', '.join(grant['operations'])} {', '.join(grant['symbols'])}"
+    if not {"CREATE", "AMEND"} & set(grant["operations"]):
+        return f"grant {grant['name']}: {who}"
+    how = f"{'/'.join(grant['sides'])} {'/'.join(grant['types'])} {'/'.join(grant['times_in_force'])}"
+    needs = [name for name in ("post_only", "reduce_only") if grant[f"require_{name}"]]
+    required = f", {' and '.join(needs)} only" if needs else ""
+    when = ", at certain hours" if grant["hours"] or grant["days"] else ""
+    return f"grant {grant['name']}: {who}; {how}{required}, {_bounds(grant)} an order{when}"
+
+
+def _bounds(rule: Mapping[str, Any]) -> str:
+    names = {"max_notional": "notional", "max_quantity": "quantity", "max_orders": "orders"}
+    return " and ".join(f"at most {rule[key]} {word}" for key, word in names.items() if rule.get(key) is not None)
+
+
+def _denial_text(denial: Mapping[str, Any]) -> str:
+    parts = [f"{key} {', '.join(map(str, value))}" for key, value in denial.items() if value and key != "name"]
+    return "; ".join(parts) or "everything"
