@@ -1,0 +1,110 @@
+"""``casemate-mock``: the stand-ins as programs. Development and CI only."""
+
+import argparse
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from casemate_mock.config import demo_servers, demo_venue_config, read_venue_config
+from casemate_mock.serving import serve_venues, write_private
+from casemate_mock.stack import Stack, StackError, run_all
+from casemate_mock.venues.registry import VENUES
+
+_WARNING = "casemate-mock: stand-ins for development and CI; nothing here keeps a key safe\n"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the argument parser."""
+    root = argparse.ArgumentParser(prog="casemate-mock", description="Stand-ins for development and CI.")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_enclave(commands)
+    _add_venue(commands)
+    _add_all(commands)
+    return root
+
+
+def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "The real enclave service, which here believes every sender's name."
+    enclave = commands.add_parser("enclave", help="mock enclave", description=text)
+    enclave.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH or 127.0.0.1:PORT")
+    enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help="load this compiled policy at start")
+    enclave.add_argument("--credentials", type=Path, metavar="FILE", help="JSON: {account: {ccxt's field: text}}")
+    enclave.set_defaults(run=_run_enclave)
+
+
+def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "A simulated venue that verifies every signature by its own code. Prints one READY line."
+    venue = commands.add_parser("venue", help="one simulated venue", description=text)
+    venue.add_argument("--venue", required=True, choices=sorted(VENUES), help="which one")
+    venue.add_argument("--port", type=int, default=0, help="0 (default): any free port")
+    venue.add_argument("--config", type=Path, metavar="FILE", help="TOML: [[key]], [[instrument]], [settings]")
+    venue.add_argument("--credentials", type=Path, metavar="FILE", help="without --config: write the random keys here")
+    venue.add_argument("--seed", type=int, help="fix the venue's own ids")
+    venue.set_defaults(run=_run_venue)
+    venues = commands.add_parser("venues", help="all simulated venues in one process")
+    venues.add_argument("--credentials", type=Path, required=True, metavar="FILE", help="write the random keys here")
+    venues.add_argument("--seed", type=int, help="fix the venues' own ids")
+    venues.set_defaults(run=_run_venues)
+
+
+def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Venues, mock enclave and host, ready to trade. Prints one READY line; ends with stdin or SIGTERM."
+    everything = commands.add_parser("all", help="the whole system", description=text)
+    everything.add_argument("--dir", type=Path, metavar="DIR", help="sockets, journal, logs (default: temporary)")
+    everything.add_argument("--listen", metavar="127.0.0.1:PORT", help="also plaintext TCP, for development")
+    everything.add_argument("--seed", type=int, help="fix the venues' own ids")
+    everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
+    everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
+    everything.set_defaults(run=_run_all)
+
+
+def _run_enclave(arguments: argparse.Namespace) -> None:
+    # Here alone: no other stand-in may import the enclave.
+    from casemate_mock import enclave_process  # noqa: PLC0415
+
+    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials))
+
+
+def _run_venue(arguments: argparse.Namespace) -> None:
+    if arguments.config:
+        config = read_venue_config(arguments.config)
+    else:
+        server = "binance" if arguments.venue == "binanceusdm" else arguments.venue
+        config, credentials = demo_venue_config(server)
+        if arguments.credentials:
+            write_private(arguments.credentials, json.dumps(credentials))
+    ports = {arguments.venue: arguments.port}
+    asyncio.run(serve_venues({arguments.venue: config}, ports, arguments.seed))
+
+
+def _run_venues(arguments: argparse.Namespace) -> None:
+    made = {server: demo_venue_config(server) for server in demo_servers()}
+    credentials = {name: fields for _, accounts in made.values() for name, fields in accounts.items()}
+    write_private(arguments.credentials, json.dumps({name: dict(fields) for name, fields in credentials.items()}))
+    asyncio.run(serve_venues({name: config for name, (config, _) in made.items()}, {}, arguments.seed))
+
+
+def _run_all(arguments: argparse.Namespace) -> None:
+    directory = arguments.dir or Path(tempfile.mkdtemp(prefix="casemate-"))
+    try:
+        stack = Stack(directory, seed=arguments.seed, listen=arguments.listen, rate_limits=not arguments.no_rate_limits)
+        asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
+    finally:
+        if arguments.dir is None:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 0 when it was told to stop, 1 when something did not work, 2 for wrong use."""
+    arguments = parser().parse_args(argv)
+    sys.stderr.write(_WARNING)
+    try:
+        arguments.run(arguments)
+    except (StackError, ValueError, OSError) as error:
+        sys.stderr.write(f"casemate-mock: {error}\n")
+        return 1
+    return 0

@@ -1,0 +1,68 @@
+"""The mock enclave as a process: serve, and where asked load a policy and credentials at start."""
+
+import asyncio
+import json
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+
+import cbor2
+import grpc
+import grpc.aio
+
+from casemate_mock.enclave import serve
+from casemate_mock.serving import ready, until_told
+from signer_api.v1 import signer_pb2
+
+_CALL = "/casemate.signer.v1.Signer/Call"
+_START_S = 10.0
+
+
+async def run(listen: str, policy: Path | None, credentials: Path | None) -> None:
+    """Serve on `listen` until told to stop. Raises ValueError if policy or credentials are not accepted."""
+    serving = asyncio.create_task(serve(listen))
+    told = asyncio.create_task(until_told(watch_stdin=False))
+    try:
+        async with grpc.aio.insecure_channel(listen) as channel:
+            await _first(channel.channel_ready(), serving, told)
+            for request in _requests(policy, credentials):
+                await _load(channel, request)
+        if not told.done():
+            ready(listen=listen)
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+    finally:
+        for task in (serving, told):
+            task.cancel()
+        await asyncio.gather(serving, told, return_exceptions=True)
+
+
+def _requests(policy: Path | None, credentials: Path | None) -> Iterator[signer_pb2.EnclaveRequest]:
+    if policy:
+        load = signer_pb2.LoadPolicy(policy=policy.read_bytes())
+        yield signer_pb2.EnclaveRequest(request_id=1, load_policy=load)
+    if credentials:
+        for account, fields in json.loads(credentials.read_text(encoding="utf-8")).items():
+            provision = signer_pb2.Provision(account=account, credential=cbor2.dumps(fields, canonical=True))
+            yield signer_pb2.EnclaveRequest(request_id=1, provision=provision)
+
+
+async def _first(what: Coroutine[object, object, None], *others: "asyncio.Task[None]") -> None:
+    """Wait for the coroutine, but no longer than for the first of the others."""
+    task = asyncio.ensure_future(what)
+    await asyncio.wait({task, *others}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        # Raises what ended the serving, if that was it.
+        for other in others:
+            if other.done():
+                other.result()
+
+
+async def _load(channel: grpc.aio.Channel, request: signer_pb2.EnclaveRequest) -> None:
+    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_CALL)
+    raw = await call(request.SerializeToString(), timeout=_START_S)
+    reply = signer_pb2.EnclaveReply.FromString(raw)
+    if reply.WhichOneof("answer") == "not_judged":
+        message = f"{reply.not_judged.reason}: {reply.not_judged.message}"
+        raise ValueError(message)

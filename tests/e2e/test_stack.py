@@ -1,0 +1,169 @@
+"""The stack of stand-ins as other people's suites use it, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from casemate import OrderIntent, OrderState, SyncGateway, UnauthenticatedSealer, new_client_order_id
+from casemate.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from casemate_mock.pytest_plugin import RunningStack
+
+pytest_plugins = ["casemate_mock.pytest_plugin"]
+_GONE_S = 15
+
+
+@pytest.fixture
+def stack(casemate_stack: RunningStack) -> RunningStack:
+    """The plugin's fixture, as a user's own suite has it."""
+    return casemate_stack
+
+
+@pytest.fixture
+def gateway(stack: RunningStack) -> Iterator[SyncGateway]:
+    """The trading engine's gateway."""
+    with SyncGateway(stack.gateway, UnauthenticatedSealer(stack.engine)) as opened:
+        yield opened
+
+
+def resting(account: str, venue: str, symbol: str, price: str, quantity: str = "0.001") -> OrderIntent:
+    """An order far below the simulated market."""
+    return OrderIntent.limit(account, venue, symbol, "BUY", quantity=quantity, price=price)
+
+
+def test_an_order_rests_at_every_venue_and_is_cancelled(stack: RunningStack, gateway: SyncGateway) -> None:
+    for account in stack.accounts:
+        instrument = account["instruments"][0]
+        order = resting(account["name"], account["venue"], instrument["symbol"], "59000")
+        placed = gateway.submit(order)
+        assert placed.allowed, placed.verdict
+        assert placed.state is OrderState.OPEN, (account["name"], placed.report)
+        (found,) = [
+            item for item in stack.orders(account["server"]) if item["client_order_id"] == order.client_order_id
+        ]
+        assert found["status"] == "new"
+        assert placed.report is not None
+        canceled = gateway.cancel(
+            order.account,
+            order.venue,
+            order.symbol,
+            order.client_order_id,
+            venue_order_id=placed.report.venue_order_id,
+        )
+        assert canceled.allowed, canceled.verdict
+        after = {item["client_order_id"]: item["status"] for item in stack.orders(account["server"])}
+        assert after[order.client_order_id] == "canceled"
+
+
+def test_a_moved_market_fills_a_resting_order(stack: RunningStack, gateway: SyncGateway) -> None:
+    order = resting("okx-spot", "okx", "BTC/USDT", "58000")
+    assert gateway.submit(order).state is OrderState.OPEN
+    stack.move_price("okx", "BTC/USDT", "57000")
+    (read,) = gateway.query(order.account, order.venue, order.symbol, order.client_order_id).orders
+    assert read.state is OrderState.FILLED
+    stack.move_price("okx", "BTC/USDT", "60000")
+
+
+def test_the_same_intent_twice_makes_one_order(stack: RunningStack, gateway: SyncGateway) -> None:
+    now = time.time_ns()
+    order = OrderIntent(
+        **{name: getattr(resting("okx-spot", "okx", "BTC/USDT", "55000"), name) for name in OrderIntent.__slots__}
+        | {"created_at": now, "valid_until": now + 10_000_000_000}
+    )
+    first, second = gateway.submit(order), gateway.submit(order)
+    assert first.allowed
+    assert second.repeated
+    ids = [item["client_order_id"] for item in stack.orders("okx")]
+    assert ids.count(order.client_order_id) == 1
+
+
+def test_a_reader_may_not_trade(stack: RunningStack) -> None:
+    with SyncGateway(stack.gateway, UnauthenticatedSealer(stack.ready["engines"][1])) as reader:
+        result = reader.submit(resting("okx-spot", "okx", "BTC/USDT", "55000"))
+        assert result.verdict.rule == "operation"
+        assert reader.balances("okx-spot", "okx").balances
+
+
+def test_a_lost_reply_is_resolved_by_asking_and_never_sent_again(stack: RunningStack, gateway: SyncGateway) -> None:
+    stack.script("okx", kind="DROP_AFTER", method="POST")
+    order = resting("okx-spot", "okx", "BTC/USDT", "54000")
+    state = gateway.submit(order, timeout_s=30).state
+    until = time.monotonic() + 30
+    while state is OrderState.UNKNOWN and time.monotonic() < until:
+        time.sleep(0.1)
+        state = gateway.get(order.account, order.client_order_id).state
+    assert state is OrderState.OPEN
+    ids = [item["client_order_id"] for item in stack.orders("okx")]
+    assert ids.count(order.client_order_id) == 1
+
+
+def test_an_intent_that_is_already_dead_is_not_sent(stack: RunningStack, gateway: SyncGateway) -> None:
+    client_order_id = new_client_order_id("okx")
+    order = OrderIntent.limit(
+        "okx-spot", "okx", "BTC/USDT", "BUY", quantity="0.001", price="54000", client_order_id=client_order_id
+    )
+    stale = OrderIntent(
+        **{name: getattr(order, name) for name in OrderIntent.__slots__} | {"created_at": 1, "valid_until": 2}
+    )
+    try:
+        refused = not gateway.submit(stale).allowed
+    except BadRequest:
+        refused = True
+    except Exception as error:  # noqa: BLE001 - whichever way the host says that it took nothing
+        refused = getattr(error, "reason", "") == "STALE"
+    assert refused
+    assert client_order_id not in {item["client_order_id"] for item in stack.orders("okx")}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:  # noqa: PTH123 - gone between two looks
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's parent-death signal and /proc")
+@pytest.mark.parametrize("how", ["stdin", "terminate", "kill"])
+def test_no_process_of_a_stack_outlives_it(tmp_path: Path, how: str) -> None:
+    # Not at the top: pytest wants to load the plugin itself first.
+    from casemate_mock.pytest_plugin import RunningStack  # noqa: PLC0415
+
+    running = RunningStack(tmp_path)
+    pids = list(running.ready["pids"].values())
+    assert all(_alive(pid) for pid in pids)
+    if how == "stdin":
+        assert running.stop() == 0
+    else:
+        os.kill(running.pid, signal.SIGTERM if how == "terminate" else signal.SIGKILL)
+    until = time.monotonic() + _GONE_S
+    while any(_alive(pid) for pid in pids) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(_alive(pid) for pid in pids)
+    running.stop()
+
+
+def test_secrets_of_a_stack_are_readable_by_their_owner_alone(stack: RunningStack, tmp_path: Path) -> None:
+    directory = type(tmp_path)(stack.ready["directory"])
+    assert (directory / "credentials.json").stat().st_mode & 0o077 == 0
+
+
+def test_wrong_use_of_the_stand_ins_exits_2() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "casemate_mock", "venue", "--venue", "nowhere"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
