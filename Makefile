@@ -13,7 +13,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
 
 setup: ## bring .venv up to date (every other target does this by itself)
-	@python=$$(tools/python.sh) && "$$python" -m tools.bootstrap
+	@python=$$(sh tools/python.sh) && "$$python" -m tools.bootstrap
 
 demo: setup ## play orders through mock enclave, host and simulated venues
 	@$(BIN)/casemate demo $(ARGS)

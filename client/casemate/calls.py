@@ -90,9 +90,13 @@ class Calls:
         self._validity = validity_ns
 
     def stamped(self, intent: I) -> I:
-        """Fill in the times that the intent leaves open."""
+        """Fill in the times that the intent leaves open; a reference price without a time is of now."""
         created = intent.created_at or self._clock()
-        return replace(intent, created_at=created, valid_until=intent.valid_until or created + self._validity)
+        valid_until = intent.valid_until or created + self._validity
+        stamped = replace(intent, created_at=created, valid_until=valid_until)
+        if isinstance(stamped, intents.OrderIntent | intents.AmendIntent) and stamped.reference_price:
+            return replace(stamped, reference_time=stamped.reference_time or created)
+        return stamped
 
     def request(self, intent: intents.Intent, wait_for: WaitFor | None = None) -> dispatch_pb2.SubmitRequest:
         """Seal one intent; the routing says what the host may know."""

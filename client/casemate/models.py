@@ -331,6 +331,16 @@ class EnclaveStatus:
     judged: int
     refused: int
     clock: int
+    gc: GcPauses
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcPauses:
+    """What a process's garbage collector did since it serves; nanoseconds."""
+
+    collections: int
+    total_ns: int
+    longest_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -356,6 +366,7 @@ class Status:
     unresolved: int
     paused: bool
     version: str
+    gc: GcPauses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,12 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         judged=message.judged,
         refused=message.refused,
         clock=message.clock,
+        gc=_pauses(message.gc),
     )
+
+
+def _pauses(message: signer_pb2.GcPauses) -> models.GcPauses:
+    return models.GcPauses(collections=message.collections, total_ns=message.total, longest_ns=message.longest)
 
 
 def _halt(message: signer_pb2.Halt) -> models.Halt:
@@ -211,6 +216,7 @@ def status(message: dispatch_pb2.StatusReply) -> models.Status:
         unresolved=message.unresolved,
         paused=message.paused,
         version=message.version,
+        gc=_pauses(message.gc),
     )
 
 

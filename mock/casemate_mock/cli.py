@@ -24,6 +24,7 @@ def parser() -> argparse.ArgumentParser:
     _add_enclave(commands)
     _add_venue(commands)
     _add_all(commands)
+    _add_bench(commands)
     return root
 
 
@@ -60,6 +61,20 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
     everything.set_defaults(run=_run_all)
+
+
+def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "The enclave's handle beside one bare hmac.digest, in one process; prints one JSON document."
+    bench = commands.add_parser("bench-handle", help="cost of the enclave's handle", description=text)
+    bench.add_argument("--orders", type=int, default=5_000, metavar="N", help="distinct orders (default 5000)")
+    bench.set_defaults(run=_run_bench)
+
+
+def _run_bench(arguments: argparse.Namespace) -> None:
+    # Here alone: no other stand-in may import the enclave.
+    from casemate_mock import bench_handle  # noqa: PLC0415
+
+    bench_handle.main(arguments.orders)
 
 
 def _run_enclave(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
-from enclave_signer.system import SystemClock, SystemRandomness
+from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
 
 _LOUD = (
     "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
@@ -22,7 +22,14 @@ _LOUD = (
 
 def make_service(*, clock: Clock | None = None) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's."""
-    return Service(clock or SystemClock(), SystemRandomness(), EverybodyAuthenticates(), EverybodyApproves())
+    counter = counted_pauses()
+    return Service(
+        clock or SystemClock(),
+        SystemRandomness(),
+        EverybodyAuthenticates(),
+        EverybodyApproves(),
+        pauses=lambda: counter.pauses,
+    )
 
 
 async def serve(listen: str, *, clock: Clock | None = None) -> None:

@@ -10,7 +10,7 @@ import grpc
 import grpc.aio
 
 from casemate_mock.enclave import serve
-from casemate_mock.serving import ready, until_told
+from casemate_mock.lifecycle import ready, until_told
 from signer_api.v1 import signer_pb2
 
 _CALL = "/casemate.signer.v1.Signer/Call"

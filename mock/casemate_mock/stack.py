@@ -21,8 +21,8 @@ import grpc.aio
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
+from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.policy_text import ENGINE, READER, band_of, demo_policy
-from casemate_mock.serving import ready, until_told
 from signer_api.v1 import signer_pb2
 
 _START_S = 30.0

@@ -64,9 +64,7 @@ class Fault:
         return cls(kind=FaultKind.DELAY, method=method, path=path, delay_s=seconds)
 
     @classmethod
-    def reply(
-        cls, status: int, body: bytes = b"", *, method: str | None = None, path: str | None = None
-    ) -> "Fault":
+    def reply(cls, status: int, body: bytes = b"", *, method: str | None = None, path: str | None = None) -> "Fault":
         """Answer with a status and body, without the venue."""
         return cls(kind=FaultKind.REPLY, method=method, path=path, status=status, body=body)
 
@@ -77,9 +75,7 @@ class Fault:
         return cls(kind=FaultKind.REPLY, method=method, path=path, status=429, headers=headers)
 
     @classmethod
-    def garbage(
-        cls, body: bytes = b"\x00<garbage", *, method: str | None = None, path: str | None = None
-    ) -> "Fault":
+    def garbage(cls, body: bytes = b"\x00<garbage", *, method: str | None = None, path: str | None = None) -> "Fault":
         """Execute, then answer 200 with bytes that nobody can read."""
         return cls(kind=FaultKind.REPLY_AFTER, method=method, path=path, body=body)
 
@@ -179,9 +175,7 @@ class VenueServer:
     async def _answer(self, raw: web.Request) -> web.StreamResponse:
         path, _, query = raw.raw_path.partition("?")
         headers = {name.lower(): value for name, value in raw.headers.items()}
-        request = VenueRequest(
-            method=raw.method, path=path, query=query, headers=headers, body=await raw.read()
-        )
+        request = VenueRequest(method=raw.method, path=path, query=query, headers=headers, body=await raw.read())
         fault = self._take_fault(request)
         revision = self.exchange.revision
         reply, seen = self._react(request, fault)
@@ -219,9 +213,7 @@ class VenueServer:
                 return fault
         return None
 
-    def _record(
-        self, request: VenueRequest, reply: VenueResponse | None, *, seen: bool, executed: bool
-    ) -> None:
+    def _record(self, request: VenueRequest, reply: VenueResponse | None, *, seen: bool, executed: bool) -> None:
         entry = LoggedRequest(
             method=request.method,
             path=request.path,

@@ -103,6 +103,13 @@ def test_times_are_filled_in_from_the_clock_that_was_passed_in() -> None:
     assert request.sealed.mac == b""
 
 
+def test_a_reference_price_without_a_time_is_of_now() -> None:
+    calls = Calls(UnauthenticatedSealer("mm-1"), lambda: 1_000)
+    assert calls.stamped(order(reference_price="5")).reference_time == 1_000
+    assert calls.stamped(order(reference_price="5", reference_time=7)).reference_time == 7
+    assert calls.stamped(order()).reference_time == 0
+
+
 def test_client_order_ids_have_the_venues_format_and_do_not_repeat() -> None:
     ids = ClientOrderIds(start=2**32 - 3)
     numbers = [int(ids.new("backpack")) for _ in range(6)]

@@ -41,9 +41,7 @@ def _private(key: object) -> Iterable[tuple[str, bytes]]:
     assert isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey)
     yield (
         "the DER of the key",
-        key.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
     if isinstance(key, ec.EllipticCurvePrivateKey):
         yield "the private scalar", key.private_numbers().private_value.to_bytes(32, "big")

@@ -139,7 +139,7 @@ def _trade(gateway: SyncGateway) -> tuple[int, int]:
 def _abuse(rig: Rig) -> None:
     """Send the enclave what makes programs show their insides."""
     junk = intent_pb2.SealedIntent(session=b"\xff" * 300, intent=b"\x0a\xff")
-    credential = rig.credentials["kraken-spot"] | {"secret": "not base64 !"}
+    credential = {**rig.credentials["kraken-spot"], "secret": "not base64 !"}
     requests = [
         b"",
         b"\xff" * 1000,
@@ -151,7 +151,7 @@ def _abuse(rig: Rig) -> None:
         signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()).SerializeToString(),
     ]
     with grpc.insecure_channel(rig.tapped) as channel:
-        call = channel.unary_unary("/casemate.signer.v1.Signer/Call")
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/casemate.signer.v1.Signer/Call")
         for request in requests:
             with contextlib.suppress(grpc.RpcError):
                 call(request, timeout=10)

@@ -7,16 +7,15 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from casemate_mock.venues import SimulatedVenue, VenueInstrument, VenueKey, VenueSettings, create_venue
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from casemate_mock.venues import SimulatedVenue, VenueInstrument, VenueKey, VenueSettings, create_venue
 
 NOW_MS = 1_700_000_000_123
 SEED = bytes(range(32))
 BASE64_SECRET = base64.b64encode(bytes(range(64))).decode()
-COINBASE_KEY = (
-    "organizations/11111111-2222-4333-8444-555555555555/apiKeys/66666666-7777-4888-8999-000000000000"
-)
+COINBASE_KEY = "organizations/11111111-2222-4333-8444-555555555555/apiKeys/66666666-7777-4888-8999-000000000000"
 
 
 @dataclass(slots=True)
@@ -116,9 +115,7 @@ MakeWorld = Callable[..., World]
 def make_world() -> MakeWorld:
     """Build a venue by name, with a still clock unless another is given."""
 
-    def make(
-        name: str, clock: Callable[[], int] | None = None, settings: VenueSettings | None = None
-    ) -> World:
+    def make(name: str, clock: Callable[[], int] | None = None, settings: VenueSettings | None = None) -> World:
         key, credentials = _keys(name)
         instruments, ticking = _instruments(name), clock or Clock()
         venue = create_venue(name, [key], instruments, clock_ms=ticking, rng=Random(7), settings=settings)

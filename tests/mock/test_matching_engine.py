@@ -4,6 +4,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from casemate_mock.exchange import (
     ClientIdRule,
     Exchange,
@@ -19,8 +22,6 @@ from casemate_mock.exchange import (
     TimeInForce,
     VenueInstrument,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SPOT = VenueInstrument(
     symbol="BTC/USDT",
@@ -54,9 +55,7 @@ def exchange(rules: ExchangeRules | None = None, depth: Decimal | None = None) -
     return made
 
 
-def order(
-    side: Side = Side.BUY, price: str | None = "90", quantity: str | None = "1", **more: Any
-) -> OrderRequest:
+def order(side: Side = Side.BUY, price: str | None = "90", quantity: str | None = "1", **more: Any) -> OrderRequest:
     values: dict[str, Any] = {
         "symbol": SPOT.symbol,
         "side": side,
@@ -173,7 +172,7 @@ def test_a_refused_order_changes_nothing(request_: OrderRequest, reason: Refusal
         (ClientIdRule.FOREVER, False),
     ],
 )
-def test_a_client_id_is_unique_as_far_as_the_venue_says(rule: ClientIdRule, after_cancel: bool) -> None:
+def test_a_client_id_is_unique_as_far_as_the_venue_says(rule: ClientIdRule, *, after_cancel: bool) -> None:
     made = exchange(ExchangeRules(client_ids=rule))
     first = made.place(ME, order(client_id="a"))
     assert refusal_of(made, order(client_id="a")) is Refusal.DUPLICATE_CLIENT_ID
@@ -240,9 +239,7 @@ def _act(made: Exchange, action: Any) -> None:
             made.place(ME, order(side, None, str(size), symbol=symbol))
         case ("stop", side, size, price):
             kind = OrderType.STOP_MARKET
-            made.place(
-                ME, order(side, None, str(size), type=kind, stop_price=price, trigger_above=side is Side.BUY)
-            )
+            made.place(ME, order(side, None, str(size), type=kind, stop_price=price, trigger_above=side is Side.BUY))
         case ("cancel", index):
             found = _pick(made, index)
             if found is not None:

@@ -1,11 +1,17 @@
 """A real ccxt client trades against every simulated venue: the test that keeps the simulators honest."""
 
+import base64
 import time
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from casemate_mock.venue_server import VenueServer
+from casemate_mock.venues import VenueKey, create_venue
 
 ccxt = pytest.importorskip("ccxt")
 ccxt_async = pytest.importorskip("ccxt.async_support")
@@ -81,9 +87,7 @@ async def _market_order_fills(client: Any, symbol: str) -> None:
 
 async def _too_large_an_order_is_insufficient_funds(client: Any, symbol: str) -> None:
     # ccxt finds USD-M's own codes by the production URL, so at a moved one it knows only the general error.
-    expected = (
-        ccxt.ExchangeError if client.id.startswith("binance") and ":" in symbol else ccxt.InsufficientFunds
-    )
+    expected = ccxt.ExchangeError if client.id.startswith("binance") and ":" in symbol else ccxt.InsufficientFunds
     with pytest.raises(expected, match=r"-2019|[Ii]nsufficient|INSUFFICIENT|not enough"):
         await client.create_order(symbol, "limit", "buy", 100_000_000, 40000)
 
@@ -124,8 +128,6 @@ async def test_a_wrong_secret_is_an_authentication_error(name: str, make_world: 
 
 
 def _other_p256() -> str:
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     key = ec.derive_private_key(12345, ec.SECP256R1())
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
@@ -133,12 +135,6 @@ def _other_p256() -> str:
 
 @pytest.mark.asyncio
 async def test_coinbase_accepts_the_eddsa_tokens_of_ccxt(make_world: Any) -> None:
-    import base64
-    from random import Random
-
-    from cryptography.hazmat.primitives.asymmetric import ed25519
-
-    from casemate_mock.venues import VenueKey, create_venue
 
     private = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     public = private.public_key().public_bytes_raw()

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
 from casemate_mock.venues import VenueInstrument, VenueKey, VenueRequest, VenueResponse, create_venue
 from casemate_mock.venues.signatures import decode_base64, hmac_base64_matches, hmac_hex_matches, sha256
 
@@ -68,14 +69,15 @@ def test_binance_refuses_the_documented_order_with_a_separator_between_query_and
 
 def test_binance_usdm_documented_signature_verifies() -> None:
     secret = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"  # noqa: S105 - published
-    text = b"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000&timestamp=1591702613943"
+    text = (
+        b"symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC"
+        b"&recvWindow=5000&timestamp=1591702613943"
+    )
     assert hmac_hex_matches(secret, text, "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9")
 
 
 def test_kraken_documented_signature_verifies() -> None:
-    secret = decode_base64(
-        "kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg=="
-    )
+    secret = decode_base64("kQH5HW/8p1uGOVjbgWA7FunAmGO8lsSUXNsu3eow76sz84Q18fWxnyRzBHCd3pd5nE9qa99HAZtuZuj6F1huXg==")
     body = b"nonce=1616492376594&ordertype=limit&pair=XBTUSD&price=37500&type=buy&volume=1.25"
     message = b"/0/private/AddOrder" + sha256(b"1616492376594" + body)
     expected = "4/dpxb3iT4tp/ZCVEwSnEsLxx0bqyhLpdfOpc6fn7OR8+UClSV5n9E6aSS8MPtnRfp32bAb0nmbRn6H8ndwLUQ=="

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
 from casemate_mock.exchange import Refusal
 from casemate_mock.venues import (
     RateLimit,
@@ -27,7 +29,6 @@ from casemate_mock.venues import (
     kraken_orders,
     okx_orders,
 )
-from cryptography.hazmat.primitives.asymmetric import ed25519
 
 NOW_MS = 1_700_000_000_123
 SECRET = "test-api-secret"  # noqa: S105 - made up
@@ -46,9 +47,7 @@ def binance(venue: SimulatedVenue, method: str, path: str, *, host: str = "", **
     text = urlencode({"timestamp": NOW_MS} | params)
     signature = hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).hexdigest()
     headers = {"host": host or "127.0.0.1:1", "x-mbx-apikey": "test-api-key"}
-    return venue.handle(
-        VenueRequest(method=method, path=path, query=f"{text}&signature={signature}", headers=headers)
-    )
+    return venue.handle(VenueRequest(method=method, path=path, query=f"{text}&signature={signature}", headers=headers))
 
 
 def code(reply: VenueResponse) -> int | None:
@@ -76,9 +75,7 @@ def code(reply: VenueResponse) -> int | None:
         ({"type": "LIMIT_MAKER"}, -1106),
     ],
 )
-def test_binance_spot_refuses_with_the_venues_own_code(
-    change: dict[str, Any], expected: int, make_world: Any
-) -> None:
+def test_binance_spot_refuses_with_the_venues_own_code(change: dict[str, Any], expected: int, make_world: Any) -> None:
     venue = make_world("binance").venue
     assert code(binance(venue, "POST", "/api/v3/order", **(LIMIT | change))) == expected
     assert venue.exchange.revision == 0
@@ -292,9 +289,7 @@ def test_okx_answers_a_batch_instruction_by_instruction(make_world: Any) -> None
     assert [one["sCode"] for one in reply["data"]] == ["0", "51016", "51008"]
     single = okx_call(venue, "/api/v5/trade/order", OKX | {"clOrdId": "a"})
     assert (single["code"], single["data"][0]["sCode"]) == ("1", "51016")
-    amend = okx_call(
-        venue, "/api/v5/trade/amend-order", {"instId": "BTC-USDT", "clOrdId": "a", "newSz": "0.7"}
-    )
+    amend = okx_call(venue, "/api/v5/trade/amend-order", {"instId": "BTC-USDT", "clOrdId": "a", "newSz": "0.7"})
     assert amend["code"] == "0"
     assert venue.exchange.orders()[0].quantity == Decimal("0.7")
 
@@ -331,9 +326,7 @@ def test_a_key_never_shows_its_secret() -> None:
 def test_an_unreadable_body_is_answered_and_never_raises(name: str, body: bytes, make_world: Any) -> None:
     venue = make_world(name).venue
     for _, path in [("POST", "/api/v3/order"), ("POST", "/v5/order/create"), ("POST", "/api/v5/trade/order")]:
-        reply = venue.handle(
-            VenueRequest(method="POST", path=path, query="x", headers={"host": "h"}, body=body)
-        )
+        reply = venue.handle(VenueRequest(method="POST", path=path, query="x", headers={"host": "h"}, body=body))
         assert isinstance(reply.status, int)
     assert venue.exchange.revision == 0
 

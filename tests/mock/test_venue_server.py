@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+
 from casemate_mock.venue_server import Fault, VenueServer
 
 CAPTURED = json.loads((Path(__file__).parent / "captured_requests.json").read_text())["requests"]
@@ -59,9 +60,7 @@ async def test_a_lost_reply_leaves_the_order_at_the_venue(make_world: Any) -> No
         (Fault.drop_before(), None),
     ],
 )
-async def test_faults_before_the_venue_execute_nothing(
-    fault: Fault, status: int | None, make_world: Any
-) -> None:
+async def test_faults_before_the_venue_execute_nothing(fault: Fault, status: int | None, make_world: Any) -> None:
     async with VenueServer(make_world("binance").venue) as server:
         server.script(fault)
         if status is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,7 @@ def explain(arguments: argparse.Namespace) -> int:
     """Explain one order; 0 if it would be allowed."""
     tools = tool("policy_explain")
     order = order_of(read_json(arguments.intent))
-    verdict, rows = tools.explain(canonical_of(arguments.policy), arguments.engine, order)
+    verdict, rows = tools.explain(canonical_of(arguments.policy), arguments.engine, order, time.time_ns())
     if arguments.json:
         print_json({"verdict": verdict, "rules": rows})
     else:
@@ -172,10 +173,22 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def _explanation(verdict: Mapping[str, Any], rows: list[Mapping[str, Any]]) -> Iterator[str]:
     numbers = [", ".join(f"{name}={value}" for name, value in row["numbers"].items()) for row in rows]
-    cells = [[row["rule"], row["outcome"], row["reason"], shown] for row, shown in zip(rows, numbers, strict=True)]
+    cells = [[row["rule"], row["says"], row["reason"], shown] for row, shown in zip(rows, numbers, strict=True)]
     yield from table(["rule", "says", "why", "numbers"], cells)
     yield ""
     yield f"{verdict['decision']} by {verdict['rule']}" + (f": {verdict['reason']}" if verdict["reason"] else "")
+
+
+def _replayed(found: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"{found['intents']} intents: {found['allowed']} allowed, {found['refused']} refused,"
+        f" {found['repeated']} repeats, {found['not_judged']} that cannot be judged"
+    )
+    yield (
+        f"{found['allowed_then_refused']} passed then and would be refused now,"
+        f" {found['refused_then_allowed']} were refused then and would pass now"
+    )
+    yield ""
 
 
 def replay(arguments: argparse.Namespace) -> int:
@@ -184,12 +197,14 @@ def replay(arguments: argparse.Namespace) -> int:
     if not Path(arguments.journal).is_file():
         message = f"{arguments.journal}: no such journal"
         raise UsageError(message)
-    found = tools.replay(canonical_of(arguments.policy), Path(arguments.journal), arguments.engine)
+    try:
+        found = tools.replay(canonical_of(arguments.policy), Path(arguments.journal), arguments.engine)
+    except tools.JournalError as error:
+        raise UsageError(str(error)) from None
     if arguments.json:
         print_json(found)
         return DONE
     rows = [[rule, str(count)] for rule, count in found["refused_by_rule"].items()]
-    counts = f"{found['allowed']} allowed, {found['refused']} refused, {found['not_judged']} could not be judged"
-    print_lines([f"{found['intents']} intents: {counts}", ""])
+    print_lines(_replayed(found))
     print_lines(table(["rule", "would refuse"], rows))
     return DONE

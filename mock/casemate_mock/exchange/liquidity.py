@@ -23,9 +23,7 @@ class Liquidity:
     ask_left: Decimal | None = None
 
     @classmethod
-    def around(
-        cls, instrument: VenueInstrument, half_spread_ticks: int, depth: Decimal | None
-    ) -> "Liquidity":
+    def around(cls, instrument: VenueInstrument, half_spread_ticks: int, depth: Decimal | None) -> "Liquidity":
         """Book of an instrument at its reference price."""
         return cls(
             reference=instrument.reference_price,
@@ -71,9 +69,7 @@ class Liquidity:
         left = self.left(side)
         if left is None:
             return self
-        return (
-            replace(self, ask_left=left - size) if side is Side.BUY else replace(self, bid_left=left - size)
-        )
+        return replace(self, ask_left=left - size) if side is Side.BUY else replace(self, bid_left=left - size)
 
     def moved(self, reference: Decimal) -> "Liquidity":
         """Book at a new reference price, with its depth restored."""

@@ -56,7 +56,7 @@ class ExchangeRules:
 class Exchange:
     """Accounts, books and orders of one venue."""
 
-    def __init__(  # noqa: PLR0913 - surroundings, each by name
+    def __init__(
         self,
         instruments: Iterable[VenueInstrument],
         *,
@@ -102,9 +102,7 @@ class Exchange:
         return self._put(self._close(self._own_open(account, venue_id), OrderStatus.CANCELED))
 
     @exact
-    def cancel_all(
-        self, account: str, symbol: str | None = None, side: Side | None = None
-    ) -> tuple[Order, ...]:
+    def cancel_all(self, account: str, symbol: str | None = None, side: Side | None = None) -> tuple[Order, ...]:
         """Cancel the open orders of an account, all or of one symbol and side."""
         found = tuple(self._store.open(account, symbol, side))
         return tuple(self._put(self._close(order, OrderStatus.CANCELED)) for order in found)
@@ -120,7 +118,7 @@ class Exchange:
                 self._put(self._close(order, OrderStatus.EXPIRED))
 
     @exact
-    def amend(  # noqa: PLR0913 - each value that may change, by name
+    def amend(
         self,
         account: str,
         venue_id: str,
@@ -180,9 +178,7 @@ class Exchange:
         """Synthetic book of a symbol."""
         return self._books[symbol]
 
-    def order(
-        self, account: str, *, venue_id: str | None = None, client_id: str | None = None
-    ) -> Order | None:
+    def order(self, account: str, *, venue_id: str | None = None, client_id: str | None = None) -> Order | None:
         """Order of an account by either id; of several under one client id an open one, else the latest."""
         if venue_id is not None:
             found = self._store.get(venue_id)
@@ -190,9 +186,7 @@ class Exchange:
         several = self._store.of_client(account, client_id) if client_id else []
         return max(several, key=lambda order: (order.is_open, order.number), default=None)
 
-    def open_orders(
-        self, account: str, symbol: str | None = None, side: Side | None = None
-    ) -> tuple[Order, ...]:
+    def open_orders(self, account: str, symbol: str | None = None, side: Side | None = None) -> tuple[Order, ...]:
         """Open orders, oldest first."""
         return tuple(self._store.open(account, symbol, side))
 
@@ -302,15 +296,11 @@ class Exchange:
         if order.request.time_in_force is TimeInForce.FOK and size < order.remaining:
             return self._finish(order)
         self._books[order.symbol] = book.taken(order.side, size)
-        return self._finish(
-            self._execute(order, size, book.opposite(order.side), maker=False) if size else order
-        )
+        return self._finish(self._execute(order, size, book.opposite(order.side), maker=False) if size else order)
 
     def _execute(self, order: Order, size: Decimal, price: Decimal, *, maker: bool) -> Order:
         self._trades += 1
-        execution = Execution(
-            trade_id=self._trades, price=price, size=size, maker=maker, at_ms=self._clock_ms()
-        )
+        execution = Execution(trade_id=self._trades, price=price, size=size, maker=maker, at_ms=self._clock_ms())
         return self._settlement.fill(self.instruments[order.symbol], order, execution)
 
     def _finish(self, order: Order) -> Order:

@@ -47,9 +47,7 @@ class OrderStore:
         """All orders, oldest first."""
         return tuple(self._orders.values())
 
-    def open(
-        self, account: str | None = None, symbol: str | None = None, side: Side | None = None
-    ) -> Iterator[Order]:
+    def open(self, account: str | None = None, symbol: str | None = None, side: Side | None = None) -> Iterator[Order]:
         """Open orders, oldest first; None selects all."""
         for order in tuple(self._open.values()):
             if account not in {None, order.account}:

@@ -21,7 +21,7 @@ class Refusal(Enum):
     BELOW_FILLED = "amended quantity is not above what is filled"
 
 
-class Refused(Exception):  # noqa: N818 - a refusal is an answer of the exchange, not a fault of it
+class Refused(Exception):
     """The exchange said no; nothing has changed."""
 
     def __init__(self, reason: Refusal) -> None:

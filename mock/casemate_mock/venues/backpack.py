@@ -91,17 +91,13 @@ class Backpack(SimulatedVenue):
     def _public(self, path: str) -> VenueResponse | None:
         match path:
             case "/api/v1/time":
-                return VenueResponse(
-                    body=str(self.clock_ms()).encode(), headers={"Content-Type": "text/plain"}
-                )
+                return VenueResponse(body=str(self.clock_ms()).encode(), headers={"Content-Type": "text/plain"})
             case "/api/v1/status":
                 return json_reply({"status": "Ok", "message": None})
             case "/api/v1/markets":
                 return json_reply([market_view(i) for i in self.exchange.instruments.values()])
             case "/api/v1/assets":
-                assets = dict.fromkeys(
-                    a for i in self.exchange.instruments.values() for a in (i.base, i.quote)
-                )
+                assets = dict.fromkeys(a for i in self.exchange.instruments.values() for a in (i.base, i.quote))
                 return json_reply([{"symbol": asset, "displayName": asset, "tokens": []} for asset in assets])
             case "/api/v1/securities":
                 return json_reply([])
@@ -111,9 +107,7 @@ class Backpack(SimulatedVenue):
     def _execute(self, caller: Caller) -> Json:
         instrument = self._instrument(caller)
         reference = self.exchange.book(instrument.symbol).reference
-        return self._view(
-            self.exchange.place(caller.account, draft_order(caller.values, instrument, reference))
-        )
+        return self._view(self.exchange.place(caller.account, draft_order(caller.values, instrument, reference)))
 
     def _cancel(self, caller: Caller) -> Json:
         return self._view(self.exchange.cancel(caller.account, self._one(caller).venue_id))
@@ -128,9 +122,7 @@ class Backpack(SimulatedVenue):
 
     def _cancel_all(self, caller: Caller) -> list[Json]:
         """`orderType` may narrow it to RestingLimitOrder or ConditionalOrder."""
-        wanted = {"ConditionalOrder": {True}, "RestingLimitOrder": {False}}.get(
-            str(caller.values.get("orderType"))
-        )
+        wanted = {"ConditionalOrder": {True}, "RestingLimitOrder": {False}}.get(str(caller.values.get("orderType")))
         found = self.exchange.open_orders(caller.account, self._instrument(caller).symbol)
         chosen = [o for o in found if wanted is None or (o.status is OrderStatus.UNTRIGGERED) in wanted]
         return [self._view(self.exchange.cancel(caller.account, order.venue_id)) for order in chosen]
@@ -138,9 +130,7 @@ class Backpack(SimulatedVenue):
     def _history(self, caller: Caller) -> list[Json]:
         venue_id, wanted = text_or_none(caller.values, "orderId"), caller.values.get("symbol")
         mine = (order for order in reversed(self.exchange.orders()) if order.account == caller.account)
-        chosen = [
-            o for o in mine if venue_id in {None, o.venue_id} and wanted in {None, self._of(o).venue_symbol}
-        ]
+        chosen = [o for o in mine if venue_id in {None, o.venue_id} and wanted in {None, self._of(o).venue_symbol}]
         return [order_view(order, self._of(order), history=True) for order in chosen]
 
     def _capital(self, caller: Caller) -> Json:

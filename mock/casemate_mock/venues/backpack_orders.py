@@ -23,9 +23,7 @@ Json = dict[str, Any]
 _MAX_CLIENT_ID = 2**32 - 1
 
 
-def draft_order(
-    values: Mapping[str, object], instrument: VenueInstrument, reference: Decimal
-) -> OrderRequest:
+def draft_order(values: Mapping[str, object], instrument: VenueInstrument, reference: Decimal) -> OrderRequest:
     """Read orderExecute. Raises VenueFault."""
     side, kind = values.get("side"), values.get("orderType")
     if side not in {"Bid", "Ask"} or kind not in {"Limit", "Market"}:
@@ -36,16 +34,10 @@ def draft_order(
     market = kind == "Market"
     stop, trigger_size = optional(values, "triggerPrice"), optional(values, "triggerQuantity")
     if (stop is None) != (trigger_size is None):
-        raise fault(
-            "INVALID_CLIENT_REQUEST", "Must specify both `triggerPrice` and `triggerQuantity` or neither"
-        )
+        raise fault("INVALID_CLIENT_REQUEST", "Must specify both `triggerPrice` and `triggerQuantity` or neither")
     quantity, quote = optional(values, "quantity") or trigger_size, optional(values, "quoteQuantity")
     price = optional(values, "price")
-    if (
-        (price is None) != market
-        or (quantity is None) == (quote is None)
-        or (quote is not None and not market)
-    ):
+    if (price is None) != market or (quantity is None) == (quote is None) or (quote is not None and not market):
         raise fault("INVALID_CLIENT_REQUEST", "Price, quantity and quoteQuantity do not fit the orderType")
     plain_type, stop_type = (OrderType.MARKET, OrderType.STOP_MARKET), (OrderType.LIMIT, OrderType.STOP_LIMIT)
     return OrderRequest(
@@ -135,7 +127,7 @@ def market_view(instrument: VenueInstrument) -> Json:
     }
 
 
-def refusal_code(reason: Refusal) -> tuple[str, str]:  # noqa: C901, PLR0911 - one arm a reason
+def refusal_code(reason: Refusal) -> tuple[str, str]:
     """Backpack's code and message of a refusal."""
     match reason:
         case Refusal.TICK:

@@ -104,7 +104,7 @@ class Binance(SimulatedVenue):
             "X-MBX-ORDER-COUNT-1D": str(self.exchange.order_count),
         }
 
-    def _public(self, request: VenueRequest) -> VenueResponse | None:  # noqa: PLR0911 - one arm an endpoint
+    def _public(self, request: VenueRequest) -> VenueResponse | None:
         if request.method != "GET":
             return None
         now = self.clock_ms()

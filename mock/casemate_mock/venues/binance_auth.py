@@ -86,9 +86,7 @@ class Params:
         read = len(self._read & set(self._values))
         if read != len(self._values):
             sent = len(self._values)
-            raise fail(
-                -1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'."
-            )
+            raise fail(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
 
 
 def missing(name: str) -> VenueFault:

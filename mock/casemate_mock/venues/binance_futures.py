@@ -161,9 +161,7 @@ class BinanceFutures:
         instrument = read_instrument(params.required("symbol"), self._venue.listed("swap"))
         side, kind = read_side(params), params.required("type")
         if kind in _CONDITIONAL:
-            message = (
-                "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
-            )
+            message = "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
             raise fail(-4120, message)
         if kind not in {"LIMIT", "MARKET"}:
             raise fail(-1116, "Invalid orderType.")
@@ -175,9 +173,7 @@ class BinanceFutures:
         quantity = read_decimal(params, "quantity")
         self._check_precision(instrument, quantity, price)
         _check_one_way(params)
-        params.ignore(
-            "newOrderRespType", "selfTradePreventionMode", "priceMatch", "workingType", "priceProtect"
-        )
+        params.ignore("newOrderRespType", "selfTradePreventionMode", "priceMatch", "workingType", "priceProtect")
         return OrderRequest(
             symbol=instrument.symbol,
             side=side,
@@ -232,11 +228,7 @@ class BinanceFutures:
     def _assets(self, caller: Caller) -> list[Json]:
         settle = {instrument.settle_asset for instrument in self._venue.listed("swap")}
         held = self._exchange.balances(caller.account)
-        return [
-            asset_view(name, held[name].total, held[name].available, caller)
-            for name in held
-            if name in settle
-        ]
+        return [asset_view(name, held[name].total, held[name].available, caller) for name in held if name in settle]
 
     def _positions(self, caller: Caller) -> list[Json]:
         return [

@@ -103,9 +103,7 @@ def read_instrument(venue_symbol: str, listed: list[VenueInstrument]) -> VenueIn
     raise fail(-1121, "Invalid symbol.")
 
 
-def find_order(
-    exchange: Exchange, caller: Caller, instrument: VenueInstrument, names: tuple[str, str]
-) -> Order | None:
+def find_order(exchange: Exchange, caller: Caller, instrument: VenueInstrument, names: tuple[str, str]) -> Order | None:
     """Order by the venue's id or the client's; `names` are their parameters. -1102 when neither was sent."""
     number, client_id = caller.params.integer(names[0]), caller.params.optional(names[1])
     if number is None and not client_id:

@@ -163,9 +163,7 @@ class BinanceSpot:
         stop_on_failure = params.required("cancelReplaceMode") == "STOP_ON_FAILURE"
         params.ignore("cancelNewClientOrderId", "cancelRestrictions", "orderRateLimitExceededMode")
         draft = self._draft(params)
-        old = find_order(
-            self._exchange, caller, self._instrument(caller), ("cancelOrderId", "cancelOrigClientOrderId")
-        )
+        old = find_order(self._exchange, caller, self._instrument(caller), ("cancelOrderId", "cancelOrigClientOrderId"))
         canceled = self._attempt(lambda: self._canceled(cancel_or_unknown(self._exchange, caller, old)))
         if "code" in canceled and stop_on_failure:
             return replaced(canceled, None)

@@ -92,9 +92,7 @@ class Bybit(SimulatedVenue):
         key = authenticate(request, self.keys, now)
         wait_ms = self.over_limit(key.api_key)
         if wait_ms is not None:
-            raise fault(
-                now, 10006, "Too many visits. Exceeded the API Rate Limit.", headers=self._usage(key.api_key)
-            )
+            raise fault(now, 10006, "Too many visits. Exceeded the API Rate Limit.", headers=self._usage(key.api_key))
         values = json_object(request.body) if request.method == "POST" else form_dict(request.query)
         return reply(now, handler(Caller(key.account, values, now)), headers=self._usage(key.api_key))
 
@@ -125,9 +123,7 @@ class Bybit(SimulatedVenue):
     def _instruments(self, query: dict[str, str]) -> Json:
         category = query.get("category", "")
         kind = {"spot": "spot", "linear": "swap"}.get(category, "none")
-        listed = [
-            instrument_view(i) for i in self.listed(kind) if query.get("symbol") in {None, i.venue_symbol}
-        ]
+        listed = [instrument_view(i) for i in self.listed(kind) if query.get("symbol") in {None, i.venue_symbol}]
         return {"category": category, "list": listed, "nextPageCursor": ""}
 
     def _create(self, caller: Caller) -> Json:
@@ -139,9 +135,7 @@ class Bybit(SimulatedVenue):
     def _amend(self, caller: Caller) -> Json:
         order = self._open_order(caller)
         price, quantity, stop = amended_values(caller)
-        amended = self.exchange.amend(
-            caller.account, order.venue_id, price=price, quantity=quantity, stop_price=stop
-        )
+        amended = self.exchange.amend(caller.account, order.venue_id, price=price, quantity=quantity, stop_price=stop)
         return _ids(amended)
 
     def _cancel(self, caller: Caller) -> Json:
@@ -231,13 +225,11 @@ def _matches(order: Order, caller: Caller) -> bool:
     return wanted[0] in {None, order.venue_id} and wanted[1] in {None, order.client_id}
 
 
-def refusal_code(reason: Refusal, *, spot: bool) -> tuple[int, str]:  # noqa: C901, PLR0911 - one arm a reason
+def refusal_code(reason: Refusal, *, spot: bool) -> tuple[int, str]:  # noqa: PLR0911 - one arm a reason
     """Bybit's retCode and retMsg of a refusal."""
     match reason:
         case Refusal.TICK:
-            return (
-                (170134, "Order price decimal too long.") if spot else (10001, "params error: price invalid")
-            )
+            return (170134, "Order price decimal too long.") if spot else (10001, "params error: price invalid")
         case Refusal.LOT:
             return (170137, "Order quantity decimal too long.") if spot else (10001, "Qty invalid")
         case Refusal.MIN_QUANTITY:
@@ -253,21 +245,13 @@ def refusal_code(reason: Refusal, *, spot: bool) -> tuple[int, str]:  # noqa: C9
         case Refusal.DUPLICATE_CLIENT_ID:
             return (170141, "Duplicate clientOrderId") if spot else (110072, "OrderLinkedID is duplicate")
         case Refusal.POST_ONLY_WOULD_TAKE:
-            return (
-                (170218, "The LIMIT-MAKER order is rejected due to invalid price.")
-                if spot
-                else (10001, "PostOnly")
-            )
+            return (170218, "The LIMIT-MAKER order is rejected due to invalid price.") if spot else (10001, "PostOnly")
         case Refusal.REDUCE_ONLY:
             return 110017, "current position is zero, cannot fix reduce-only order qty"
         case Refusal.WOULD_TRIGGER:
             return 110092, "expect Rising, but trigger_price <= current price"
         case Refusal.UNKNOWN_ORDER | Refusal.NOT_OPEN:
-            return (
-                (170213, "Order does not exist.")
-                if spot
-                else (110001, "order not exists or too late to cancel")
-            )
+            return (170213, "Order does not exist.") if spot else (110001, "order not exists or too late to cancel")
         case Refusal.BELOW_FILLED:
             return (170137, "Order quantity invalid.") if spot else (10001, "Qty invalid")
         case _:

@@ -127,9 +127,7 @@ def _is_quote(values: Mapping[str, object], instrument: VenueInstrument, *, mark
     return unit == "quoteCoin"
 
 
-def _direction(
-    caller: Caller, instrument: VenueInstrument, stop: Decimal | None, reference: Decimal
-) -> bool | None:
+def _direction(caller: Caller, instrument: VenueInstrument, stop: Decimal | None, reference: Decimal) -> bool | None:
     """Linear orders name the direction (1 rises to it, 2 falls); spot infers it from the last price."""
     if stop is None:
         return None

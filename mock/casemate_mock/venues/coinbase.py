@@ -126,7 +126,7 @@ class Coinbase(SimulatedVenue):
             "x-ratelimit-reset": "1",
         }
 
-    def _public(self, request: VenueRequest, query: list[tuple[str, str]]) -> Json | None:  # noqa: PLR0911 - one arm an endpoint
+    def _public(self, request: VenueRequest, query: list[tuple[str, str]]) -> Json | None:
         now = self.clock_ms()
         assets = dict.fromkeys(a for i in self.listed("spot") for a in (i.base, i.quote))
         match request.path:
@@ -198,9 +198,7 @@ class Coinbase(SimulatedVenue):
         order = self.exchange.order(caller.account, venue_id=venue_id)
         if order is None:
             message = "order with this orderID was not found"
-            raise VenueFault(
-                json_reply({"error": "NOT_FOUND", "error_details": message, "message": message}, 404)
-            )
+            raise VenueFault(json_reply({"error": "NOT_FOUND", "error_details": message, "message": message}, 404))
         return {"order": order_view(order, self._of(order))}
 
     def _batch(self, caller: Caller) -> Json:

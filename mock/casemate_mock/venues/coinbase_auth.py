@@ -21,9 +21,7 @@ _PARTS = 3
 
 def unauthorized() -> VenueFault:
     """Coinbase does not say what was wrong."""
-    return VenueFault(
-        VenueResponse(status=401, body=b"Unauthorized\n", headers={"Content-Type": "text/plain"})
-    )
+    return VenueFault(VenueResponse(status=401, body=b"Unauthorized\n", headers={"Content-Type": "text/plain"}))
 
 
 def authenticate(request: VenueRequest, keys: Mapping[str, VenueKey], now_ms: int) -> VenueKey:

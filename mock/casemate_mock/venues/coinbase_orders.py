@@ -132,7 +132,7 @@ def iso_time(at_ms: int) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def refusal_name(reason: Refusal) -> tuple[str, str, str]:  # noqa: PLR0911 - one arm a reason
+def refusal_name(reason: Refusal) -> tuple[str, str, str]:
     """Coinbase's error, message and preview_failure_reason of a refusal."""
     match reason:
         case Refusal.TICK:

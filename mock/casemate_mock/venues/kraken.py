@@ -160,9 +160,7 @@ class Kraken(SimulatedVenue):
         return self._views(order for order in found if order is not None)
 
     def _open(self, caller: Caller) -> Json:
-        return {
-            "open": self._views(o for o in self.exchange.open_orders(caller.account) if _wanted(o, caller))
-        }
+        return {"open": self._views(o for o in self.exchange.open_orders(caller.account) if _wanted(o, caller))}
 
     def _closed(self, caller: Caller) -> Json:
         done = (o for o in reversed(self.exchange.orders()) if o.account == caller.account and not o.is_open)

@@ -29,9 +29,7 @@ _TYPES = {
 }
 _FLAGS = {"post", "fcib", "fciq", "nompp", "viqc"}
 # A UUID with or without dashes, or up to 18 characters of text ("Spot Client Order Identifiers").
-_CLIENT_ID = re.compile(
-    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[\x21-\x7e]{1,18}"
-)
+_CLIENT_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[\x21-\x7e]{1,18}")
 
 
 def draft_order(caller: Caller, instrument: VenueInstrument) -> OrderRequest:
@@ -120,7 +118,7 @@ def order_view(order: Order, instrument: VenueInstrument) -> Json:
     }
 
 
-def refusal_text(reason: Refusal) -> str:  # noqa: C901, PLR0911 - one arm a reason
+def refusal_text(reason: Refusal) -> str:  # noqa: PLR0911 - one arm a reason
     """Kraken's error of a refusal."""
     match reason:
         case Refusal.TICK:

@@ -93,11 +93,7 @@ class Okx(SimulatedVenue):
             return self._instruments(form_dict(request.query))
         handler = self._signed.get((request.method, request.path))
         if handler is None:
-            return (
-                reply([], "50404", "Not Found")
-                if request.path.startswith("/api/")
-                else VenueResponse(status=404)
-            )
+            return reply([], "50404", "Not Found") if request.path.startswith("/api/") else VenueResponse(status=404)
         key = authenticate(request, self.keys, self.clock_ms)
         if self.over_limit(key.api_key) is not None:
             raise fault("50011", "Too Many Requests", 429)
@@ -142,10 +138,7 @@ class Okx(SimulatedVenue):
             code, message = error.code, error.message
         except Refused as refused:
             code, message = refusal_code(refused.reason)
-        ids = {
-            name: text_or_none(values, name) or ""
-            for name in ("ordId", "clOrdId", "tag", "algoId", "algoClOrdId")
-        }
+        ids = {name: text_or_none(values, name) or "" for name in ("ordId", "clOrdId", "tag", "algoId", "algoClOrdId")}
         return ids | {"ts": str(caller.now_ms), "sCode": code, "sMsg": message}
 
     def _place(self, account: str, values: Mapping[str, object]) -> Json:
@@ -212,15 +205,11 @@ class Okx(SimulatedVenue):
 
     def _pending(self, caller: Caller) -> VenueResponse:
         found = self.exchange.open_orders(caller.account)
-        return reply(
-            [order_view(o, self._of(o)) for o in found if self._wanted(o, caller) and not _is_algo(o)]
-        )
+        return reply([order_view(o, self._of(o)) for o in found if self._wanted(o, caller) and not _is_algo(o)])
 
     def _history(self, caller: Caller) -> VenueResponse:
         done = (o for o in reversed(self.exchange.orders()) if o.account == caller.account and not o.is_open)
-        return reply(
-            [order_view(o, self._of(o)) for o in done if self._wanted(o, caller) and not _is_algo(o)]
-        )
+        return reply([order_view(o, self._of(o)) for o in done if self._wanted(o, caller) and not _is_algo(o)])
 
     def _pending_algos(self, caller: Caller) -> VenueResponse:
         kind = caller.query.get("ordType")
@@ -268,9 +257,7 @@ class Okx(SimulatedVenue):
     def _wanted(self, order: Order, caller: Caller) -> bool:
         instrument = self._of(order)
         kind = "SPOT" if instrument.kind == "spot" else "SWAP"
-        return caller.query.get("instId") in {None, instrument.venue_symbol} and caller.query.get(
-            "instType"
-        ) in {
+        return caller.query.get("instId") in {None, instrument.venue_symbol} and caller.query.get("instType") in {
             None,
             kind,
         }

@@ -144,11 +144,7 @@ def algo_view(order: Order, instrument: VenueInstrument) -> Json:
         "ordId": "",
         "clOrdId": "",
         "ordType": order.request.tag.removeprefix(ALGO),
-        "state": "live"
-        if order.status is OrderStatus.UNTRIGGERED
-        else "effective"
-        if order.fills
-        else _state(order),
+        "state": "live" if order.status is OrderStatus.UNTRIGGERED else "effective" if order.fills else _state(order),
         "sz": plain(order.quantity),
         "triggerPx": plain(order.stop_price or ZERO),
         "triggerPxType": "last",
@@ -160,7 +156,7 @@ def algo_view(order: Order, instrument: VenueInstrument) -> Json:
     }
 
 
-def refusal_code(reason: Refusal) -> tuple[str, str]:  # noqa: C901, PLR0911 - one arm a reason
+def refusal_code(reason: Refusal) -> tuple[str, str]:
     """OKX's sCode and sMsg of a refusal."""
     match reason:
         case Refusal.TICK:

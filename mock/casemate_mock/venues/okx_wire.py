@@ -42,9 +42,7 @@ def instruction_reply(results: list[dict[str, object]]) -> VenueResponse:
     return reply(list(results), "2" if partial else "1", message)
 
 
-def authenticate(
-    request: VenueRequest, keys: Mapping[str, VenueKey], clock_ms: Callable[[], int]
-) -> VenueKey:
+def authenticate(request: VenueRequest, keys: Mapping[str, VenueKey], clock_ms: Callable[[], int]) -> VenueKey:
     """Verify key, passphrase, clock and signature; raises VenueFault with HTTP 401."""
     for name, code in (
         ("OK-ACCESS-KEY", "50103"),

@@ -24,7 +24,7 @@ VENUES: dict[str, type[SimulatedVenue]] = {
 }
 
 
-def create_venue(  # noqa: PLR0913 - a venue's surroundings are named one by one
+def create_venue(
     name: str,
     keys: Sequence[VenueKey],
     instruments: Sequence[VenueInstrument],

@@ -45,7 +45,7 @@ class VenueResponse:
         return value
 
 
-class VenueFault(Exception):  # noqa: N818 - it carries an answer, it is not a fault of the simulation
+class VenueFault(Exception):
     """Ends the handling of a request with this reply."""
 
     def __init__(self, response: VenueResponse) -> None:
@@ -61,9 +61,7 @@ class MalformedError(ValueError):
 def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> VenueResponse:
     """Reply with compact JSON."""
     body = json.dumps(value, separators=(",", ":")).encode()
-    return VenueResponse(
-        status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})}
-    )
+    return VenueResponse(status=status, body=body, headers={"Content-Type": "application/json", **(headers or {})})
 
 
 def form_pairs(text: str) -> list[tuple[str, str]]:

@@ -1,0 +1,195 @@
+"""``casemate attest verify DOC``: asks whether this is the attestation document of the enclave that I expect.
+
+Exit codes: 0 verified, 1 refused (and why), 2 wrong use. With ``--json`` one JSON document goes to standard
+output: ``{"verified", "at", "reason", "explanation", "field", "document"}``; ``document`` holds the decoded
+claims, null if they cannot be read, and is worth something only where ``verified`` is true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+
+from casemate.attestation import AttestationError, Document, parse, read_document, verify
+from casemate.attestation.document import MAX_FIELD_BYTES, PCR_BYTES, PCR_COUNT
+from casemate.attestation.times import readable, to_milliseconds
+from casemate.attestation.view import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+VERIFIED: Final = 0
+REFUSED: Final = 1
+WRONG_USE: Final = 2
+
+# Base64 and hexadecimal with line breaks stay well below this; longer input is no document.
+_MAX_INPUT_BYTES: Final = 1 << 20
+# Seconds since 1970 have ten digits until the year 2286, milliseconds thirteen.
+_LARGEST_SECONDS: Final = 10**11
+_DESCRIPTION: Final = "Exit codes: 0 verified, 1 refused (and why), 2 wrong use."
+_DURATION_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+
+
+def system_now_ms() -> int:
+    """Return the wall clock in milliseconds since 1970: the only clock that this command reads."""
+    return time.time_ns() // 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give ``casemate attest`` its subcommands; the parsed arguments are for :func:`run`."""
+    commands = parser.add_subparsers(dest="attest_command", required=True, metavar="COMMAND")
+    command = commands.add_parser("verify", help="verify an attestation document", description=__doc__)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument("document", metavar="DOC", help="a file with raw CBOR, base64 or hex; - is standard input")
+    command.add_argument(
+        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
+        help="the register N must have this value; given twice for one N, any of the values",
+    )  # fmt: skip
+    command.add_argument("--nonce", metavar="HEX", type=_nonce, help="the document must carry this nonce")
+    command.add_argument("--at", metavar="TIME", type=_time, help="verify at this ISO 8601 or epoch time, not now")
+    command.add_argument("--max-age", metavar="DURATION", type=_duration, help="as in 500ms, 60s, 5m, 3h")
+    command.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
+    command.add_argument(
+        "--allow-debug", action="store_true", help="accept an enclave in debug mode, which its host can read"
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def main(argv: Sequence[str], *, now_ms: Callable[[], int] = system_now_ms) -> int:
+    """Run ``casemate attest`` with the arguments after ``attest``; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="casemate attest")
+    add_arguments(parser)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else WRONG_USE
+    return run(arguments, now_ms=now_ms)
+
+
+def run(arguments: argparse.Namespace, *, now_ms: Callable[[], int] = system_now_ms) -> int:
+    """Verify what the parsed arguments name, print the answer and return the exit code."""
+    try:
+        content = _read(arguments.document)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"casemate attest verify: cannot read {arguments.document}: {error}\n")
+        return WRONG_USE
+    document = read_document(content)
+    at_ms = now_ms() if arguments.at is None else arguments.at
+    refusal = _verify(document, arguments, at_ms)
+    if arguments.json:
+        sys.stdout.write(json.dumps(_report(document, at_ms, refusal), indent=2) + "\n")
+    elif refusal is None:
+        sys.stdout.write("".join(f"{line}\n" for line in _summary(parse(document), at_ms)))
+    else:
+        sys.stdout.write(f"REFUSED {refusal.reason}: {refusal.explanation}\n")
+    return VERIFIED if refusal is None else REFUSED
+
+
+def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> AttestationError | None:
+    pcrs: dict[int, set[bytes]] = {}
+    for index, value in arguments.pcr:
+        pcrs.setdefault(index, set()).add(value)
+    try:
+        verify(
+            document,
+            at=at_ms,
+            root=arguments.root,
+            pcrs=pcrs,
+            nonce=arguments.nonce,
+            max_age_ms=arguments.max_age,
+            allow_debug=arguments.allow_debug,
+        )
+    except AttestationError as refusal:
+        return refusal
+    return None
+
+
+def _report(document: bytes, at_ms: int, refusal: AttestationError | None) -> dict[str, object]:
+    return {
+        "verified": refusal is None,
+        "at": readable(at_ms),
+        "reason": None if refusal is None else str(refusal.reason),
+        "explanation": None if refusal is None else refusal.explanation,
+        "field": None if refusal is None else refusal.field or None,
+        "document": _claims(document),
+    }
+
+
+def _claims(document: bytes) -> dict[str, object] | None:
+    try:
+        return as_json(parse(document))
+    except AttestationError:
+        return None
+
+
+def _summary(document: Document, at_ms: int) -> list[str]:
+    shown = [f"VERIFIED at {readable(at_ms)}", f"module_id  {document.module_id}"]
+    shown.append(f"timestamp  {readable(document.timestamp_ms)}")
+    if document.debug:
+        shown.append("debug      YES: the host can read this enclave's memory")
+    shown += [f"PCR{index:<7} {value.hex()}" for index, value in document.pcrs.items() if any(value)]
+    for name in ("public_key", "user_data", "nonce"):
+        value = getattr(document, name)
+        if value is not None:
+            shown.append(f"{name:<10} {value.hex()}")
+    return shown
+
+
+def _read(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read(_MAX_INPUT_BYTES)
+    with Path(name).open("rb") as file:
+        return file.read(_MAX_INPUT_BYTES)
+
+
+def _pcr(text: str) -> tuple[int, bytes]:
+    match = re.fullmatch(r"([0-9]{1,2})=(?:0x)?([0-9a-fA-F]+)", text)
+    if match is None or int(match[1]) >= PCR_COUNT or len(match[2]) != 2 * PCR_BYTES:
+        message = f"expected N=HEX with N below {PCR_COUNT} and {2 * PCR_BYTES} hexadecimal digits, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(match[1]), bytes.fromhex(match[2])
+
+
+def _nonce(text: str) -> bytes:
+    digits = text.removeprefix("0x")
+    if not re.fullmatch(r"([0-9a-fA-F]{2})*", digits) or len(digits) > 2 * MAX_FIELD_BYTES:
+        message = f"expected at most {MAX_FIELD_BYTES} bytes in hexadecimal, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return bytes.fromhex(digits)
+
+
+def _time(text: str) -> int:
+    """Read ISO 8601 (UTC if no zone is given), or seconds or milliseconds since 1970."""
+    if re.fullmatch(r"[0-9]{1,15}", text):
+        number = int(text)
+        return number * 1_000 if number < _LARGEST_SECONDS else number
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = f"expected a time as in 2025-12-25T13:15:37Z, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+    return to_milliseconds(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment)
+
+
+def _duration(text: str) -> int:
+    match = re.fullmatch(r"([0-9]{1,9})(ms|s|m|h)", text)
+    if match is None:
+        message = f"expected a duration as in 500ms, 60s, 5m or 3h, got {text!r}"
+        raise argparse.ArgumentTypeError(message)
+    return int(match[1]) * _DURATION_MS[match[2]]
+
+
+def _root(text: str) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(Path(text).read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"cannot read a PEM certificate from {text!r}: {error}"
+        raise argparse.ArgumentTypeError(message) from None

@@ -1,0 +1,130 @@
+"""``casemate-mock bench-handle``: the enclave's ``handle`` beside one bare ``hmac.digest``, in one process.
+
+Distinct orders of the demonstration's Binance account, through the real service; each is followed by a bare digest
+of the very bytes that it signed, so both see the same machine. The garbage collector is as in production: frozen,
+switched off, and run between orders.
+"""
+
+import gc
+import hmac
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cbor2
+
+from casemate_mock.config import DEMO_ACCOUNTS, random_key
+from casemate_mock.enclave import make_service
+from casemate_mock.policy_text import ENGINE, demo_policy
+from signer_api.v1 import intent_pb2, signer_pb2
+
+_ACCOUNT = DEMO_ACCOUNTS[0]
+_COLLECT_EVERY = 256
+_WARM_UP = 500
+_SECOND = 1_000_000_000
+# handle may cost this many bare digests.
+_TARGET = 25
+_PERCENTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+
+
+def main(orders: int) -> int:
+    """Measure and print one JSON document; 1 if an order was refused."""
+    service = make_service()
+    secret = _load(service.handle)
+    requests = [_request(number) for number in range(orders + _WARM_UP)]
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    for request in requests[:_WARM_UP]:
+        service.handle(request)
+    handles, digests = [], []
+    message = b""
+    clock = time.perf_counter_ns
+    for number, request in enumerate(requests[_WARM_UP:]):
+        begin = clock()
+        reply = service.handle(request)
+        handles.append(clock() - begin)
+        message = _signed_text(reply)
+        begin = clock()
+        hmac.digest(secret, message, "sha256")
+        digests.append(clock() - begin)
+        if number % _COLLECT_EVERY == 0:
+            gc.collect(0)
+    sys.stdout.write(json.dumps(_report(sorted(handles), sorted(digests), len(message))) + "\n")
+    return 0
+
+
+def _load(handle: Any) -> bytes:  # noqa: ANN401 - bytes to bytes
+    """Give the service the demonstration's policy and a random key; return its secret."""
+    with TemporaryDirectory(prefix="casemate-") as directory:
+        source, compiled = Path(directory) / "policy.toml", Path(directory) / "policy.cbor"
+        source.write_text(demo_policy([_ACCOUNT]), encoding="utf-8")
+        # The compiler is the client's; it runs as a program, so that the stand-ins import no client code.
+        command = (sys.executable, "-m", "casemate", "policy", "compile", str(source), "-o", str(compiled))
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
+        policy = compiled.read_bytes()
+    credential = random_key(_ACCOUNT.venue, _ACCOUNT.name).credential
+    provision = signer_pb2.Provision(account=_ACCOUNT.name, credential=cbor2.dumps(dict(credential), canonical=True))
+    for request in (
+        signer_pb2.EnclaveRequest(load_policy=signer_pb2.LoadPolicy(policy=policy)),
+        signer_pb2.EnclaveRequest(provision=provision),
+    ):
+        reply = signer_pb2.EnclaveReply.FromString(handle(request.SerializeToString()))
+        if reply.WhichOneof("answer") != "loaded":
+            message = f"not loaded: {reply.not_judged.reason}: {reply.not_judged.message}"
+            raise RuntimeError(message)
+    return credential["secret"].encode()
+
+
+def _request(number: int) -> bytes:
+    now = time.time_ns()
+    instrument = _ACCOUNT.instruments[0]
+    order = intent_pb2.OrderIntent(
+        account=_ACCOUNT.name,
+        venue=_ACCOUNT.venue,
+        symbol=instrument.symbol,
+        side=intent_pb2.SIDE_BUY,
+        type=intent_pb2.ORDER_TYPE_LIMIT,
+        time_in_force=intent_pb2.TIME_IN_FORCE_IOC,
+        quantity=f"0.0{number % 9 + 1}",
+        price=f"{50_000 + number % 997}.25",
+        client_order_id=uuid.uuid4().hex,
+        created_at=now,
+        valid_until=now + 50 * _SECOND,
+    )
+    intent = intent_pb2.Intent(order=order).SerializeToString()
+    sealed = intent_pb2.SealedIntent(session=ENGINE.encode(), counter=number, intent=intent)
+    return signer_pb2.EnclaveRequest(request_id=number + 1, sign=sealed).SerializeToString()
+
+
+def _signed_text(reply: bytes) -> bytes:
+    """Return the bytes that an order's signature covers; raises RuntimeError for a refusal."""
+    judged = signer_pb2.EnclaveReply.FromString(reply).judged
+    if not judged.HasField("request"):
+        message = f"refused by {judged.verdict.rule}: {judged.verdict.reason}"
+        raise RuntimeError(message)
+    return judged.request.body.rpartition(b"&signature=")[0]
+
+
+def _report(handles: Sequence[int], digests: Sequence[int], size: int) -> dict[str, Any]:
+    handle, digest = _percentiles(handles), _percentiles(digests)
+    return {
+        "orders": len(handles),
+        "signed_bytes": size,
+        "handle_us": handle,
+        "hmac_us": digest,
+        "ratio_p50": round(handle["p50"] / digest["p50"], 1),
+        "target": _TARGET,
+    }
+
+
+def _percentiles(times: Sequence[int]) -> dict[str, float]:
+    return {
+        name: round(times[min(int(part * len(times)), len(times) - 1)] / 1_000, 2) for name, part in _PERCENTS.items()
+    }
