@@ -46,13 +46,13 @@ async def _serve(config: Config) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    host = Host(config)
+    collector = Collector(loop)
+    host = Host(config, collector=collector)
     try:
         await host.start()
     except (JournalError, BindError) as error:
         print(f"casemate-host: {error}", file=sys.stderr)
         return 1
-    collector = Collector(loop)
     collector.start()
     print(f"READY {json.dumps({'listen': host.listen})}", flush=True)
     await stop.wait()

@@ -18,7 +18,7 @@ from host_dispatch.dispatcher.recovery import recover
 from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
 from host_dispatch.executions import ExecutionHub
-from host_dispatch.journal.sqlite.journal import SqliteJournal
+from host_dispatch.journal.sqlite import SqliteJournal
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from host_dispatch.clock import Clock
+    from host_dispatch.collector import Collector
     from host_dispatch.config import Config
     from host_dispatch.transport.base import Transport
     from host_dispatch.venues.base import VenueReader
@@ -47,6 +48,7 @@ class Host:
         clock: Clock | None = None,
         transport: Transport | None = None,
         readers: Mapping[str, VenueReader] = READERS,
+        collector: Collector | None = None,
     ) -> None:
         """``clock``, ``transport`` and ``readers`` can be stood in for."""
         self._config = config
@@ -54,6 +56,7 @@ class Host:
         self._http = HttpTransport(_connect(config))
         self._transport = transport or self._http
         self._readers = readers
+        self._collector = collector
         self.listen: list[str] = []
 
     async def start(self) -> None:
@@ -95,7 +98,7 @@ class Host:
         dispatch = DispatchService(self.runner, self.hub, Reads(self.runner))
         stream = StreamService(dispatch, max_unanswered=config.max_unanswered)
         dispatch.add_to(self.server, ORDER_DISPATCH, stream.stream, VenueWatch(self.runner.sites).watch)
-        OperatorService(self.runner, self.journal).add_to(self.server, OPERATOR)
+        OperatorService(self.runner, self.journal, self._collector).add_to(self.server, OPERATOR)
         if config.insecure_plaintext_tcp and config.tls is None:
             _log.warning("INSECURE: plaintext TCP is on; whoever reaches the port can trade. Development only.")
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)

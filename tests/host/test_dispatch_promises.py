@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ from tests.host.host_rig import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Iterator
     from pathlib import Path
 
 OPEN, FILLED, CANCELED = wire.ORDER_STATE_OPEN, wire.ORDER_STATE_FILLED, wire.ORDER_STATE_CANCELED
@@ -357,9 +356,10 @@ async def test_d7_a_cancel_goes_out_while_orders_of_its_account_wait(tmp_path: P
         slow = [asyncio.ensure_future(rig.api.submit(create(f"slow{number}"))) for number in range(3)]
         await eventually(lambda: len(rig.venue.seen) == 1)
         assert (await rig.api.submit(other("cancel", "somebody"))).report.state == CANCELED
+        assert not any(task.done() for task in slow)
         assert [seen.target.partition("?")[0] for seen in rig.venue.seen] == ["/create", "/cancel"]
         release.set()
-        await asyncio.gather(*slow)
+        assert {(await task).report.state for task in slow} == {OPEN}
 
 
 # --- S12

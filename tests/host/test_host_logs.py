@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 
+import pytest
+
 from host_dispatch.telemetry.logs import JsonLines, redact
 
 SECRET = "q7Zt" * 16
@@ -28,11 +30,14 @@ def test_whatever_is_as_long_as_a_signature_is_hidden() -> None:
     assert found["url"] == "https://h/p?[hidden]"
 
 
+def int_of(text: str) -> int:
+    return int(text)
+
+
 def test_an_exceptions_text_stays_out_of_the_line() -> None:
-    try:
-        raise ValueError(SECRET)
-    except ValueError as error:
-        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "fault", (), (ValueError, error, error.__traceback__))
+    with pytest.raises(ValueError, match=SECRET) as caught:
+        int_of(SECRET)
+    record = logging.LogRecord("x", logging.ERROR, __file__, 1, "fault", (), (ValueError, caught.value, caught.tb))
     found = json.loads(JsonLines().format(record))
     assert found["exception"] == "ValueError"
     assert "test_an_exceptions_text" in found["at"][0]

@@ -71,7 +71,9 @@ class Process:
     async def start(self) -> None:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - it only starts
-                [sys.executable, "-m", "host_dispatch", "--config", str(self._config)], stdout=subprocess.PIPE, stderr=log
+                [sys.executable, "-m", "host_dispatch", "--config", str(self._config)],
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
         assert self.process.stdout is not None
         line = await asyncio.to_thread(self.process.stdout.readline)
@@ -129,7 +131,7 @@ async def test_sigterm_finishes_what_is_under_way_and_takes_nothing_new(tmp_path
     async with process(tmp_path) as (host, _, venue):
         release = asyncio.Event()
 
-        async def slow(seen: host_rig.Seen, writer: asyncio.StreamWriter) -> None:
+        async def slow(_: host_rig.Seen, writer: asyncio.StreamWriter) -> None:
             await release.wait()
             await host_rig.reply(writer, PLACED)
 
@@ -142,7 +144,7 @@ async def test_sigterm_finishes_what_is_under_way_and_takes_nothing_new(tmp_path
             try:
                 await host.api.submit(create("b"))
             except grpc.aio.AioRpcError as error:
-                return error_info(error).reason == "DRAINING"
+                return bool(error_info(error).reason == "DRAINING")
             return False
 
         pending = asyncio.ensure_future(draining())
@@ -173,10 +175,9 @@ async def test_d5_after_kill_9_every_intent_is_accounted_for_and_none_is_sent_tw
         at_venue = {seen.client_order_id for seen in venue.seen if seen.is_create}
         assert acknowledged <= {name for name, state in states.items() if state == wire.ORDER_STATE_OPEN}
         assert at_venue <= states.keys()
-        for name in states:
+        for name, state in states.items():
             assert venue.creates(name) <= 1
-            if name in at_venue:
-                assert states[name] == wire.ORDER_STATE_OPEN
+            assert name not in at_venue or state == wire.ORDER_STATE_OPEN
         assert (await host.api.status()).unresolved == 0
 
 
@@ -194,15 +195,17 @@ async def test_the_account_takes_orders_again_after_recovery(tmp_path: Path) -> 
         await asyncio.gather(call, return_exceptions=True)
         venue.script["/create"] = answering(PLACED)
         await host.start()
+        refusals: set[str] = set()
 
         async def taken() -> bool:
             try:
                 return bool((await host.api.submit(create("b"))).report.state == wire.ORDER_STATE_OPEN)
             except grpc.aio.AioRpcError as error:
-                assert error_info(error).reason == "RECOVERING"
+                refusals.add(error_info(error).reason)
                 return False
 
         await eventually(taken)
+        assert refusals <= {"RECOVERING"}
         assert (await host.api.get("a")).state == wire.ORDER_STATE_OPEN
 
 
@@ -226,7 +229,8 @@ def test_a_journal_that_cannot_be_opened_is_one_clear_line_and_exit_code_1(tmp_p
     (tmp_path / "j.db").write_bytes(b"no database" * 1000)
     path = tmp_path / "host.toml"
     path.write_text(
-        f'listen = ["unix:{tmp_path}/g.sock"]\nenclave = "unix:{tmp_path}/e.sock"\n[journal]\npath = "{tmp_path}/j.db"\n'
+        f'listen = ["unix:{tmp_path}/g.sock"]\nenclave = "unix:{tmp_path}/e.sock"\n'
+        f'[journal]\npath = "{tmp_path}/j.db"\n'
     )
     done = run("--config", str(path))
     assert done.returncode == 1

@@ -16,9 +16,10 @@ from signer_api.v1 import intent_pb2, signer_pb2
 
 if TYPE_CHECKING:
     from host_dispatch.api.server import ApiServer, Context
+    from host_dispatch.collector import Collector
     from host_dispatch.dispatcher.dispatch import Dispatch
     from host_dispatch.dispatcher.runner import Runner
-    from host_dispatch.journal.sqlite.journal import SqliteJournal
+    from host_dispatch.journal.sqlite import SqliteJournal
 
 _LONGEST_PAUSE_MS: Final = 3_600_000
 # A halt's validity is inside its sealed bytes; the host only bounds how long it keeps trying.
@@ -28,10 +29,11 @@ _HALT_NS: Final = 60_000_000_000
 class OperatorService:
     """Handlers take and give serialised messages."""
 
-    def __init__(self, runner: Runner, journal: SqliteJournal) -> None:
-        """``journal`` tells the head."""
+    def __init__(self, runner: Runner, journal: SqliteJournal, collector: Collector | None = None) -> None:
+        """``journal`` tells the head, ``collector`` its pauses."""
         self._runner = runner
         self._journal = journal
+        self._collector = collector
 
     async def status(self, data: bytes, _: Context) -> bytes:
         """Tell how things are; works while the enclave does not."""
@@ -47,6 +49,9 @@ class OperatorService:
             paused=runner.intake.paused,
             version=__version__,
         )
+        if self._collector is not None:
+            gc = self._collector
+            reply.gc.CopyFrom(signer_pb2.GcPauses(collections=gc.collections, total=gc.total, longest=gc.longest))
         try:
             answer = await runner.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
         except NotTakenError:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from host_dispatch.journal.records import Entry, EventKind, EventRow, OrderRow
-from host_dispatch.journal.sqlite.journal import SqliteJournal
+from host_dispatch.journal.sqlite import SqliteJournal
 
 
 def _set(done: asyncio.Event, _: object) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from host_dispatch.journal.records import Entry, EventKind, EventRow, JournalError, OrderRow
-from host_dispatch.journal.sqlite.journal import SqliteJournal
-from host_dispatch.journal.sqlite.statements import _chunks
+from host_dispatch.journal.sqlite import SqliteJournal
+from host_dispatch.journal.sqlite_statements import _chunks
 from host_dispatch.outcome import OrderState
 
 WRITER = Path(__file__).with_name("journal_writer.py")

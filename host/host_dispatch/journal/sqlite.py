@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch.journal import sqlite_schema as schema
+from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import Entry, JournalError, OrderRow, StoredOrder
-from host_dispatch.journal.sqlite import schema, statements
 
 if TYPE_CHECKING:
     import asyncio

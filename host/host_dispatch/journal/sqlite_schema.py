@@ -8,7 +8,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from host_dispatch.journal.records import JournalError
-from host_dispatch.journal.sqlite.migrations import MIGRATIONS
+from host_dispatch.journal.sqlite_migrations import MIGRATIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
