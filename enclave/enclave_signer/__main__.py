@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from enclave_signer.closed import NobodyApproves, NobodyAuthenticates
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
-from enclave_signer.system import SystemClock, SystemRandomness
+from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,10 @@ _CLOSED = (
 
 
 async def _serve(listen: str) -> None:
-    service = Service(SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves())
+    counter = counted_pauses()
+    service = Service(
+        SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves(), pauses=lambda: counter.pauses
+    )
     server = Server(service.handle, listen)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     await serve_until_told(server)

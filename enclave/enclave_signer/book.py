@@ -39,7 +39,7 @@ class Entry:
         "raw",
         "reserved",
         "side",
-                "sticky",
+        "sticky",
         "symbol",
         "valid_until",
         "version",
@@ -77,7 +77,7 @@ class Entry:
         self.late = 0
         # The order as amended; None while `raw` says it all.
         self.order: Order | None = None
-        self.ids = (order.client_order_id,)
+        self.ids: tuple[str, ...] = (order.client_order_id,)
         # (engine, policy version, amend) -> its signed bytes and their end.
         self.amends: dict[tuple[str, int, Amend], tuple[bytes, int]] | None = None
         self.orders: Orders | None = None

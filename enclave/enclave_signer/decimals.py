@@ -1,6 +1,6 @@
-"""Decimal numbers as integers of 10**-18, exactly.
+r"""Decimal numbers as integers of 10**-18, exactly.
 
-The grammar on every wire is ``(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?``: no sign, no exponent, no NaN, no
+The grammar on every wire is ``(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?``: no sign, no exponent, no NaN, no
 leading zero. A product of two such integers has the scale 10**-36 and stays exact.
 """
 

@@ -10,7 +10,6 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from google.protobuf.message import DecodeError
-from signer_api.v1 import intent_pb2
 
 from enclave_signer.decimals import Amount, parse
 from enclave_signer.errors import Malformed
@@ -32,6 +31,7 @@ from enclave_signer.model import (
     TimeInForce,
     TriggerBy,
 )
+from signer_api.v1 import intent_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def decode_intent(data: bytes) -> Intent:
     return _READERS[kind](getattr(message, kind))
 
 
-def _order(m: Any) -> Order:  # noqa: ANN401, PLR0914 - a protobuf message; one local for each field
+def _order(m: Any) -> Order:  # noqa: ANN401 - a protobuf message; one local for each field
     symbol, account, venue = _place(m.symbol, m.account, m.venue)
     side = _member(_SIDES, m.side, "side") or _missing("side")
     kind = _member(_TYPES, m.type, "type") or _missing("type")
@@ -119,18 +119,12 @@ def _order(m: Any) -> Order:  # noqa: ANN401, PLR0914 - a protobuf message; one 
         reference_time,
         _tag(m.tag),
     )
-    if kind is OrderType.LIMIT and time is TimeInForce.GTC and quantity and price and not (quote or stop or expire_at):
-        return _urgent(m, order)
+    # The host's hint; the enclave has no other use for it than to refuse what is none.
+    if not 0 <= m.priority <= _MAX_PRIORITY:
+        _wrong("priority", "not a value of this enum", m.priority)
     _check_prices(order)
     _check_quantities(order)
     _check_time(order)
-    return _urgent(m, order)
-
-
-def _urgent(m: Any, order: Order) -> Order:  # noqa: ANN401 - a protobuf message
-    """Check the host's priority hint, which the enclave has no other use for."""
-    if not 0 <= m.priority <= _MAX_PRIORITY:
-        _wrong("priority", "not a value of this enum", m.priority)
     return order
 
 
@@ -180,9 +174,7 @@ def _cancel(m: Any) -> Cancel:  # noqa: ANN401 - a protobuf message
 def _query(m: Any) -> Query:  # noqa: ANN401 - a protobuf message
     symbol, account, venue = _place(m.symbol, m.account, m.venue)
     client, venues = _named(m)
-    return Query(
-        account, venue, symbol, client, venues, _created(m.created_at), m.valid_until, m.conditional, m.closed
-    )
+    return Query(account, venue, symbol, client, venues, _created(m.created_at), m.valid_until, m.conditional, m.closed)
 
 
 def _cancel_all(m: Any) -> CancelAll:  # noqa: ANN401 - a protobuf message
@@ -217,13 +209,11 @@ def _amend(m: Any) -> Amend:  # noqa: ANN401 - a protobuf message
 
 def _order_closed(m: Any) -> OrderClosed:  # noqa: ANN401 - a protobuf message
     if _NAME(m.account) is None:
-        _wrong("account", _EXPECTED_ID, account)
+        _wrong("account", _EXPECTED_ID, m.account)
     filled = parse(m.filled_quantity)
     if filled is None:
         _wrong("filled_quantity", _EXPECTED_DECIMAL, m.filled_quantity)
-    return OrderClosed(
-        m.account, _client_order_id(m.client_order_id), filled, _created(m.created_at), m.valid_until
-    )
+    return OrderClosed(m.account, _client_order_id(m.client_order_id), filled, _created(m.created_at), m.valid_until)
 
 
 def _open_orders(m: Any) -> OpenOrders:  # noqa: ANN401 - a protobuf message
@@ -279,7 +269,7 @@ _READERS: Final[dict[str, Callable[[Any], Intent]]] = {
 
 def _place(symbol: str, account: str, venue: str) -> tuple[str, str, str]:
     if _NAME(account) is None:
-        _wrong("account", _EXPECTED_ID, m.account)
+        _wrong("account", _EXPECTED_ID, account)
     if _VENUE(venue) is None:
         _wrong("venue", "1 to 32 characters of a-z 0-9", venue)
     if _SYMBOL(symbol) is None:

@@ -31,6 +31,9 @@ _REQUEST_CLIENT_ORDER_ID: Final = b"\x42"
 _REQUEST_VALID_UNTIL: Final = b"\x50"
 _HEADER_NAME: Final = b"\x0a"
 _HEADER_VALUE: Final = b"\x12"
+_VERDICT_NUMBER: Final = b"\x22"
+# Number{name: "notional", value: ...}, up to the length of the value.
+_NOTIONAL: Final = b"\x0a\x08notional\x12"
 _SEVEN_BITS: Final = 0x7F
 _MORE: Final = 0x80
 
@@ -104,9 +107,13 @@ def repeated(judged: bytes) -> bytes:
 
 def allow_verdict(rule: str, version: int) -> bytes:
     """Encode the verdict of an allowed intent."""
-    return signer_pb2.Verdict(
-        decision=signer_pb2.DECISION_ALLOW, rule=rule, policy_version=version
-    ).SerializeToString()
+    return signer_pb2.Verdict(decision=signer_pb2.DECISION_ALLOW, rule=rule, policy_version=version).SerializeToString()
+
+
+def with_notional(verdict: bytes, notional: str) -> bytes:
+    """Add to an encoded verdict what the order was worth at most: the number that limits counted."""
+    number = b"".join((_NOTIONAL, _length(len(notional)), notional.encode()))
+    return b"".join((verdict, _VERDICT_NUMBER, _length(len(number)), number))
 
 
 def done(verdict: bytes) -> bytes:

@@ -74,7 +74,7 @@ class NotApproved(NotJudged):
 
 
 class WrongPhase(NotJudged):
-    """This message is not answered in the present phase."""
+    """A message that is not answered in the present phase."""
 
     reason = "WRONG_PHASE"
     retry_can_help = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from enclave_signer.model import HaltScope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 # An account as a HALT sees it: its name and its venue's.
 Covered = tuple[str, str]
@@ -49,7 +49,7 @@ class Halts:
         """Start with none."""
         self._standing: dict[tuple[HaltScope, str, str, str, str], Standing] = {}
 
-    def __iter__(self) -> Iterable[Standing]:
+    def __iter__(self) -> Iterator[Standing]:
         """Yield every HALT in force, oldest first."""
         return iter(self._standing.values())
 
@@ -57,9 +57,7 @@ class Halts:
         """Put a HALT in force; what an equal one covered stays covered."""
         key = (halt.scope, halt.account, halt.venue, halt.symbol, halt.by)
         known = self._standing.get(key)
-        self._standing[key] = (
-            halt if known is None else known._replace(accounts=known.accounts | halt.accounts)
-        )
+        self._standing[key] = halt if known is None else known._replace(accounts=known.accounts | halt.accounts)
 
     def widen(self, engine: str, accounts: frozenset[str]) -> None:
         """A reload gave the engine more accounts: its HALTs cover those too."""
@@ -71,9 +69,7 @@ class Halts:
         """End every HALT (ALL), or those with just this scope and target, whoever asked for them."""
         target = (scope, account, venue, symbol)
         self._standing = {
-            key: halt
-            for key, halt in self._standing.items()
-            if scope is not HaltScope.ALL and key[:4] != target
+            key: halt for key, halt in self._standing.items() if scope is not HaltScope.ALL and key[:4] != target
         }
 
     def covering(self, account: Covered, symbol: str) -> Standing | None:

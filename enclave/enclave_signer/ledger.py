@@ -1,8 +1,9 @@
 """What this boot has counted: kept when a policy is reloaded, gone when the enclave ends.
 
-A reload never loosens. A limit that keeps its window, and whose traded symbols it covered before, keeps its ring. A new or changed
-one starts with what another limit of the account knows, if that covered as many of the traded symbols for as long;
-else it starts full and opens as its window passes. What an account counted stays here even if a policy drops it.
+A reload never loosens. A limit that keeps its name and window keeps its ring, if that covered before whatever of
+its symbols was traded. A new or changed one starts with what another limit of the account knows, if that covered
+those symbols for as long; else it starts full and opens when its window has passed. What an account counted stays
+here even if a policy drops the account.
 """
 
 from __future__ import annotations

@@ -12,18 +12,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
-from signer_api.v1 import signer_pb2
 
 from enclave_signer import encode
 from enclave_signer.decode import halt_scope
 from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotJudged, WrongPhase
 from enclave_signer.ledger import Ledger
+from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from enclave_signer.policy.prepared import Prepared
     from enclave_signer.ports import Authenticator, Authority, Clock, Randomness
     from enclave_signer.venues.base import Venue
+    from signer_api.v1 import intent_pb2
 
 MAX_REQUEST: Final = 2 << 20
 MAX_POLICY: Final = 1 << 20
@@ -47,7 +49,7 @@ _RESUME_DOMAIN: Final = b"casemate.resume.v1\0"
 class Service:
     """The enclave. Not for threads: one call at a time."""
 
-    def __init__(  # noqa: PLR0913 - the ports, then what tests narrow
+    def __init__(
         self,
         clock: Clock,
         randomness: Randomness,
@@ -56,9 +58,11 @@ class Service:
         *,
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
+        pauses: Callable[[], Pauses] = Pauses,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer."""
         self._clock = clock.now_ns
+        self._pauses = pauses
         self._authenticator = authenticator
         self._authority = authority
         self._venues = venues
@@ -84,29 +88,25 @@ class Service:
 
     def handle(self, request: bytes) -> bytes:
         """Answer a serialised EnclaveRequest with a serialised EnclaveReply. Never raises."""
-        request_id = 0
+        envelope = signer_pb2.EnclaveRequest()
         try:
-            if len(request) > MAX_REQUEST:
-                raise too_large("request", f"{MAX_REQUEST} bytes")
-            envelope = signer_pb2.EnclaveRequest()
-            try:
-                envelope.ParseFromString(request)
-            except DecodeError:
-                message = "request: not an EnclaveRequest"
-                raise Malformed(message, field="request") from None
-            request_id = envelope.request_id
-            call = envelope.WhichOneof("call")
-            if call is None:
-                message = "call: one is required"
-                raise Malformed(message, field="call")
-            if call not in ANSWERED[self._phase]:
-                message = f"{call} is not answered in phase {self._phase.name}"
-                raise WrongPhase(message, field=call)
-            return self._calls[call](envelope)
+            _read(envelope, request)
+            return self._calls[self._routed(envelope)](envelope)
         except NotJudged as error:
-            return encode.reply_not_judged(request_id, error)
+            return encode.reply_not_judged(envelope.request_id, error)
         except Exception:  # noqa: BLE001 - S1, S10: a fault of ours is answered without its text
-            return encode.reply_not_judged(request_id, _internal())
+            return encode.reply_not_judged(envelope.request_id, _internal())
+
+    def _routed(self, envelope: signer_pb2.EnclaveRequest) -> str:
+        """Return which call it is, if the phase answers it."""
+        call: str | None = envelope.WhichOneof("call")
+        if call is None:
+            message = "call: one is required"
+            raise Malformed(message, field="call")
+        if call not in ANSWERED[self._phase]:
+            message = f"{call} is not answered in phase {self._phase.name}"
+            raise WrongPhase(message, field=call)
+        return call
 
     def _on_sign(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         return encode.reply_judged(envelope.request_id, self._signing.sealed(envelope.sign))
@@ -117,7 +117,7 @@ class Service:
             raise too_large("sign_batch.intents", f"{MAX_BATCH} intents")
         return encode.reply_batch(envelope.request_id, [self._one(each) for each in intents])
 
-    def _one(self, sealed: signer_pb2.SealedIntent) -> bytes | NotJudged:
+    def _one(self, sealed: intent_pb2.SealedIntent) -> bytes | NotJudged:
         """Answer one intent of a batch by itself: the others are not to suffer for it."""
         try:
             return self._signing.sealed(sealed)
@@ -190,6 +190,7 @@ class Service:
             judged=self._signing.judged,
             refused=self._signing.refused,
             clock=self._clock(),
+            gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
@@ -220,11 +221,19 @@ class Service:
         return now
 
 
+def _read(envelope: signer_pb2.EnclaveRequest, request: bytes) -> None:
+    if len(request) > MAX_REQUEST:
+        raise too_large("request", f"{MAX_REQUEST} bytes")
+    try:
+        envelope.ParseFromString(request)
+    except DecodeError:
+        message = "request: not an EnclaveRequest"
+        raise Malformed(message, field="request") from None
+
+
 def resume_statement(deployment: str, resume: signer_pb2.Resume) -> bytes:
     """Return the bytes that the quorum approves for a RESUME: tagged, and without the approvals themselves."""
-    bare = signer_pb2.Resume(
-        scope=resume.scope, account=resume.account, venue=resume.venue, symbol=resume.symbol
-    )
+    bare = signer_pb2.Resume(scope=resume.scope, account=resume.account, venue=resume.venue, symbol=resume.symbol)
     return b"".join((_RESUME_DOMAIN, deployment.encode(), b"\0", bare.SerializeToString(deterministic=True)))
 
 

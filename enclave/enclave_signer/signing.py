@@ -29,12 +29,10 @@ from enclave_signer.model import (
 from enclave_signer.policy import signature_gaps, validity
 from enclave_signer.policy.case import Case
 from enclave_signer.policy.judge import Repeat, original
-from enclave_signer.policy.prepared import NS_IN_MS, Seat
+from enclave_signer.policy.prepared import NS_IN_MS, TRADING, Seat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from signer_api.v1 import signer_pb2
 
     from enclave_signer.book import Entry
     from enclave_signer.ledger import Ledger
@@ -43,6 +41,7 @@ if TYPE_CHECKING:
     from enclave_signer.policy.prepared import Desk, Scope
     from enclave_signer.ports import Authenticator
     from enclave_signer.venues.base import Site
+    from signer_api.v1 import intent_pb2, signer_pb2
 
 MAX_INTENT: Final = 4096
 MAX_SEAL: Final = 1024
@@ -80,7 +79,7 @@ class Signing:
         self._verdicts = {}
         self._tails = {}
 
-    def sealed(self, sealed: signer_pb2.SealedIntent) -> bytes:
+    def sealed(self, sealed: intent_pb2.SealedIntent) -> bytes:
         """Answer a SealedIntent with an encoded Judged; raises NotJudged."""
         raw, session, mac = sealed.intent, sealed.session, sealed.mac
         if len(raw) > MAX_INTENT:
@@ -164,7 +163,7 @@ class Signing:
         wire = _build_plain(site, intent, instrument, self._stamp(case))
         return self._yes(case, wire, getattr(intent, "client_order_id", ""))
 
-    def _derive(  # noqa: PLR0913, PLR0917 - what the request names, looked up
+    def _derive(
         self,
         request: signer_pb2.DerivedRequest,
         operation: Operation,
@@ -199,7 +198,10 @@ class Signing:
         instrument = None if scope is None else scope.instrument
         tail = self._tail(case.seat.desk, operation, instrument)
         signed = encode.signed_request(wire, client_order_id, case.ends_ms * NS_IN_MS, tail)
-        return encode.allowed(self._verdict(_grant(case)), signed)
+        verdict = self._verdict(case.granted_by())
+        if operation in TRADING:
+            verdict = encode.with_notional(verdict, case.worth())
+        return encode.allowed(verdict, signed)
 
     def _no(self, refusal: Refused) -> bytes:
         self.judged += 1
@@ -237,15 +239,6 @@ def _scope(case: Case) -> Scope:
     if case.scope is None:
         raise Refused("instrument", "no instrument")
     return case.scope
-
-
-def _grant(case: Case) -> str:
-    if case.operation is Operation.CREATE or case.operation is Operation.AMEND:
-        name = "" if case.grant is None else case.grant.grant.name
-    else:
-        operations = case.seat.operations if case.scope is None else case.scope.operations
-        name = operations[case.operation]
-    return f"grant:{name}"
 
 
 def _build_plain(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+from enclave_signer.pauses import PauseCounter
+
 
 class SystemClock:
     """The kernel's real-time clock."""
@@ -24,3 +26,10 @@ class SystemRandomness:
     def bytes(self, count: int) -> bytes:
         """Return ``count`` random bytes."""
         return os.urandom(count)
+
+
+def counted_pauses() -> PauseCounter:
+    """Return a counter of the garbage collector's pauses that watches already."""
+    counter = PauseCounter(time.perf_counter_ns)
+    counter.watch()
+    return counter

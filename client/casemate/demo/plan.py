@@ -111,7 +111,9 @@ def _order(trade: Trade, market: Market, first: Decimal, random: Random) -> Orde
         # Never across the market, or it would not rest.
         limit = market.reference - 5 * market.tick if trade.buy else market.reference + 5 * market.tick
         price = min(price, limit) if trade.buy else max(price, limit)
-    passive = resting and random.random() < 0.2  # noqa: PLR2004 - a fifth says post_only
+    # Half of those that take, and a few of those that do not, say that they would not rest.
+    immediate = random.random() < (0.1 if resting else 0.5)
+    passive = resting and not immediate and random.random() < 0.2  # noqa: PLR2004 - a fifth says post_only
     return OrderIntent.limit(
         market.account,
         market.venue,
@@ -119,7 +121,7 @@ def _order(trade: Trade, market: Market, first: Decimal, random: Random) -> Orde
         Side.BUY if trade.buy else Side.SELL,
         quantity=_size(trade, market, first),
         price=price,
-        time_in_force=TimeInForce.GTC if resting or random.random() < 0.5 else TimeInForce.IOC,  # noqa: PLR2004
+        time_in_force=TimeInForce.IOC if immediate else TimeInForce.GTC,
         post_only=passive,
         tag="demo",
     )

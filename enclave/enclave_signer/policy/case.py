@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from enclave_signer import decimals
 from enclave_signer.errors import Refused
 from enclave_signer.model import (
     Amend,
@@ -17,7 +18,7 @@ from enclave_signer.model import (
     OrderClosed,
     Query,
 )
-from enclave_signer.policy.prepared import most_base, quote_notional
+from enclave_signer.policy.prepared import NOTIONAL_PLACES, TRADING, most_base, quote_notional
 
 if TYPE_CHECKING:
     from enclave_signer.book import Entry
@@ -68,7 +69,7 @@ class Case:
     order: Order
     grant: GrantBounds | None
 
-    def __init__(  # noqa: PLR0913 - what a request is made of
+    def __init__(
         self,
         operation: Operation,
         seat: Seat,
@@ -107,6 +108,19 @@ class Case:
         else:
             raise Refused("max_quantity", "the order has no quantity")
         self.reserve = units * scope.desk.uses
+
+    def granted_by(self) -> str:
+        """Return the rule of an allowed case."""
+        if self.operation in TRADING:
+            name = "" if self.grant is None else self.grant.grant.name
+        else:
+            operations = self.seat.operations if self.scope is None else self.scope.operations
+            name = operations[self.operation]
+        return f"grant:{name}"
+
+    def worth(self) -> str:
+        """Return the notional that limits count once for each use, in the settle currency."""
+        return decimals.text(self.notional, NOTIONAL_PLACES)
 
 
 class Rule(Protocol):

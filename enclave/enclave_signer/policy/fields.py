@@ -7,6 +7,7 @@ because a document with a mistake never becomes a policy.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 from enclave_signer.decimals import Amount, parse
@@ -214,7 +215,7 @@ def _is_span(value: object) -> bool:
 
 def _sorted_once(values: list[Any]) -> bool:
     try:
-        return all(left < right for left, right in zip(values, values[1:], strict=False))
+        return all(left < right for left, right in pairwise(values))
     except TypeError:
         return False
 

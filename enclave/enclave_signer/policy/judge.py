@@ -95,7 +95,10 @@ class Judge:
         """Refuse what a derived signature would also be good for, unless some engine has the right to it here."""
         also = desk.account.venue.declaration.also.get(operation, frozenset()) - _DERIVED
         missing = also - {
-            right for own in self._seats.values() if desk.name in own for right in own[desk.name].scopes[symbol].operations
+            right
+            for own in self._seats.values()
+            if desk.name in own
+            for right in own[desk.name].scopes[symbol].operations
         }
         if missing:
             names = ", ".join(sorted(right.name for right in missing))
@@ -167,9 +170,7 @@ class Judge:
         if halt.account:
             seat = self.seat(engine, halt.account)
         max_age.check(Case(Operation.HALT, seat, None, now, halt.created_at, halt.valid_until))
-        standing = Standing(
-            halt.scope, halt.account, halt.venue, halt.symbol, engine, now, frozenset(own)
-        )
+        standing = Standing(halt.scope, halt.account, halt.venue, halt.symbol, engine, now, frozenset(own))
         self._must_hit(standing, own.values())
         self._ledger.halts.add(standing)
         self.apply_halts()
@@ -232,7 +233,7 @@ class Judge:
         self._ledger.table.sweep(case.now)
 
     def _repeated(self, entry: Entry, engine: str, order: Order, raw: bytes, now: int) -> bytes | None:
-        """Return the bytes of the first time if this is the same intent, its signature lives and nothing changed since."""
+        """Return the answer of the first time, if this is the same intent and its signature lives."""
         if entry.judged is None or entry.closed or now >= entry.valid_until:
             return None
         if entry.engine != engine or entry.version != self.version:

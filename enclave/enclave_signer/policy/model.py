@@ -28,7 +28,10 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """When a rule holds, UTC: [start, end) minutes of the day (start > end wraps), days with Monday 0. Empty: always."""
+    """When a rule holds, in UTC: [start, end) minutes of the day (start > end wraps) and days, Monday 0.
+
+    What is empty holds always.
+    """
 
     spans: tuple[tuple[int, int], ...]
     days: frozenset[int]

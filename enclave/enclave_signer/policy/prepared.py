@@ -199,9 +199,7 @@ def _seat(engine: str, desk: Desk, windows: Mapping[str, Window]) -> Seat:
     )
 
 
-def _scope(
-    desk: Desk, symbol: str, grants: list[Grant], denials: list[Denial], windows: Mapping[str, Window]
-) -> Scope:
+def _scope(desk: Desk, symbol: str, grants: list[Grant], denials: list[Denial], windows: Mapping[str, Window]) -> Scope:
     account, listing = desk.account, desk.account.listings[symbol]
     instrument = listing.instrument
     unit_value = instrument.contract_size.units * listing.price_max.units
@@ -273,7 +271,9 @@ def _index_denials(denials: list[Denial]) -> dict[int, tuple[Denial, ...]]:
 def _denied_shapes(denial: Denial, operation: Operation) -> Iterator[int]:
     if operation in TRADING:
         sides, types = denial.sides or Side, denial.types or OrderType
-        yield from _shapes(operation, sides, types, denial.times_in_force or TimeInForce, market=not denial.times_in_force)
+        yield from _shapes(
+            operation, sides, types, denial.times_in_force or TimeInForce, market=not denial.times_in_force
+        )
         return
     # A cancel or a read has no side, type or time in force. A denial that has them is about orders, unless it
     # names the operation: then it is meant, and a denial errs on the side of refusing.
