@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from enclave_signer.closed import NobodyApproves, NobodyAuthenticates
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
-from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
+from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +22,11 @@ _CLOSED = (
 
 
 async def _serve(listen: str) -> None:
-    counter = counted_pauses()
+    counter = pause_counter()
     service = Service(
         SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves(), pauses=lambda: counter.pauses
     )
-    server = Server(service.handle, listen)
+    server = Server(service.handle, listen, counter.watch)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     await serve_until_told(server)
 

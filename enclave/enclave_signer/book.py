@@ -41,6 +41,7 @@ class Entry:
         "side",
         "sticky",
         "symbol",
+        "uses",
         "valid_until",
         "version",
     )
@@ -56,6 +57,7 @@ class Entry:
         keep_until: int,
         sticky: bool,
         reserved: int,
+        uses: int,
         book: Book,
         version: int,
     ) -> None:
@@ -70,6 +72,7 @@ class Entry:
         self.keep_until = keep_until
         self.sticky = sticky
         self.reserved = reserved
+        self.uses = uses
         self.book = book
         self.version = version
         self.closed = False
@@ -108,7 +111,7 @@ class Orders:
         entry.ids = (*entry.ids, client_order_id)
         self.table.size += 1
 
-    def close(self, entry: Entry, filled: int, uses: int, now: int) -> None:
+    def close(self, entry: Entry, filled: int, now: int) -> None:
         """The order can fill no more: move the position and release what was reserved.
 
         A signature that is counted more than once could still make another order while it lives. The share
@@ -116,8 +119,8 @@ class Orders:
         """
         entry.closed = True
         self.open -= 1
-        if uses > 1 and now < entry.keep_until:
-            entry.late = entry.reserved - entry.reserved // uses
+        if entry.uses > 1 and now < entry.keep_until:
+            entry.late = entry.reserved - entry.reserved // entry.uses
         entry.book.fill(entry.side, entry.leg, filled)
         entry.book.reserve(entry.side, entry.leg, entry.late - entry.reserved)
         if now >= entry.keep_until:

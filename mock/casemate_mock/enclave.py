@@ -6,13 +6,14 @@ Judging, signing and counting are the production code; what is missing is everyt
 import argparse
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
-from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
+from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 
 _LOUD = (
     "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
@@ -20,15 +21,14 @@ _LOUD = (
 )
 
 
-def make_service(*, clock: Clock | None = None) -> Service:
+def make_service(*, clock: Clock | None = None, pauses: Callable[[], Pauses] = Pauses) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's."""
-    counter = counted_pauses()
     return Service(
         clock or SystemClock(),
         SystemRandomness(),
         EverybodyAuthenticates(),
         EverybodyApproves(),
-        pauses=lambda: counter.pauses,
+        pauses=pauses,
     )
 
 
@@ -39,8 +39,10 @@ async def serve(listen: str, *, clock: Clock | None = None) -> None:
 
 def _server(listen: str, clock: Clock | None) -> Server:
     sys.stderr.write(_LOUD)
+    counter = pause_counter()
+    service = make_service(clock=clock, pauses=lambda: counter.pauses)
     try:
-        return Server(make_service(clock=clock).handle, listen)
+        return Server(service.handle, listen, counter.watch)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 

@@ -157,7 +157,7 @@ class Judge:
         if closed.filled_quantity.units > entry.reserved:
             reason = "more was filled than was signed"
             raise Refused("max_quantity", reason, (("filled_quantity", closed.filled_quantity.text),))
-        orders.close(entry, closed.filled_quantity.units, seat.desk.uses, now)
+        orders.close(entry, closed.filled_quantity.units, now)
 
     def halt(self, engine: str, halt: Halt, now: int) -> None:
         """Judge a HALT and put it in force: an engine's covers its own accounts, and must hit something."""
@@ -208,6 +208,7 @@ class Judge:
             keep_until=case.alive_until + MARGIN_NS,
             sticky=resting or bool(scope.exposures),
             reserved=case.reserve,
+            uses=scope.desk.uses,
             book=scope.book,
             version=self.version,
         )
@@ -222,6 +223,7 @@ class Judge:
         limits.count(case)
         scope.book.reserve(entry.side, entry.leg, case.reserve)
         entry.reserved += case.reserve
+        entry.uses = max(entry.uses, scope.desk.uses)
         entry.order = case.order
         if entry.amends is None:
             entry.amends = {}
