@@ -297,6 +297,22 @@ def test_a_new_limit_over_what_was_never_traded_starts_empty() -> None:
     assert enclave.rule(order(client_order_id="o-3")) == ALLOWED
 
 
+def test_a_limit_that_is_widened_to_a_traded_symbol_starts_full() -> None:
+    few = limit("few", symbols=[BTC])
+    enclave = ready(with_account(limits=[limit("a", symbols=[ETH], window_ms=1000), few]))
+    enclave.judged(order(symbol=ETH))
+    reload(enclave, limits=[limit("a", symbols=[ETH], window_ms=1000), limit("few", symbols=[BTC, ETH])])
+    assert enclave.rule(order(client_order_id="o-2")) == "limit:few"
+
+
+def test_a_limit_that_is_widened_to_what_was_never_traded_keeps_its_ring() -> None:
+    enclave = ready(with_account(limits=[limit("a", symbols=[ETH]), limit("few", symbols=[BTC], max_orders=2)]))
+    enclave.judged(order())
+    reload(enclave, limits=[limit("a", symbols=[ETH]), limit("few", max_orders=2)])
+    assert enclave.rule(order(client_order_id="o-2")) == ALLOWED
+    assert enclave.rule(order(client_order_id="o-3")) == "limit:few"
+
+
 def test_an_exposure_that_a_reload_brings_meets_what_was_signed_before() -> None:
     enclave = ready()
     enclave.judged(order(quantity="3"))

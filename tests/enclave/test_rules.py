@@ -250,6 +250,22 @@ def test_a_gap_is_refused_unless_the_account_accepts_it_by_name() -> None:
     assert ready(with_account(), tiny(gaps=gaps)).rule(plain("balances")) == ALLOWED
 
 
+@pytest.mark.parametrize(
+    "intent",
+    [
+        plain("cancel", client_order_id="a"),
+        plain("cancel_all"),
+        plain("query", client_order_id="a"),
+        plain("open_orders"),
+        plain("balances"),
+    ],
+)
+def test_a_gap_of_a_cancel_or_a_read_needs_to_be_accepted_too(intent: intent_pb2.Intent) -> None:
+    gaps = {operation: frozenset({Gap.PATH_UNSIGNED}) for operation in Operation}
+    assert ready(with_account(), tiny(gaps=gaps)).rule(intent) == "signature_gaps"
+    assert ready(with_account(accept=["path-unsigned"]), tiny(gaps=gaps)).rule(intent) == ALLOWED
+
+
 def test_a_window_ends_with_the_intent_or_at_the_venues_longest() -> None:
     enclave = ready()
     enclave.judged(order(valid_until=START + 10 * SECOND + 999_999))
@@ -276,6 +292,20 @@ def test_a_limit_over_orders_counts_every_possible_use() -> None:
     document = with_account(accept=["replayable"], count_uses=3, limits=[limit(max_orders=8, max_notional="1000000")])
     enclave = ready(document, venue)
     assert [enclave.rule(order(client_order_id=f"o-{n}")) for n in range(3)] == [ALLOWED, ALLOWED, "limit:day"]
+
+
+def test_a_limit_on_notional_counts_every_possible_use() -> None:
+    document = with_account(accept=["replayable"], count_uses=3, limits=[limit(max_notional="599.99")])
+    enclave = ready(document, tiny(uses=5))
+    assert enclave.rule(order()) == ALLOWED
+    judged = enclave.judged(order(client_order_id="o-2"))
+    assert judged.verdict.rule == "limit:day"
+    assert {number.name: number.value for number in judged.verdict.numbers}["charge"] == "300"
+
+
+def test_an_exposure_counts_every_possible_use() -> None:
+    document = with_account(accept=["replayable"], count_uses=3, exposures=[exposure(max_quantity="2.999")])
+    assert ready(document, tiny(uses=5)).rule(order()) == "exposure:x"
 
 
 def test_a_limit_rolls_over_all_its_symbols() -> None:

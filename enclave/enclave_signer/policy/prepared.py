@@ -198,8 +198,15 @@ def _seat(engine: str, desk: Desk, windows: Mapping[str, Window]) -> Seat:
             for symbol in desk.account.listings
         },
         operations=_operations(grants, desk),
-        denials=_index_denials([each for each in denials if not each.symbols or Operation.BALANCES in each.operations]),
+        denials=_index_denials([each for each in denials if _concerns_account(each, desk)], desk),
     )
+
+
+def _concerns_account(denial: Denial, desk: Desk) -> bool:
+    """Whether a denial is about balances: of every symbol, by name, or about what a read of them is also good for."""
+    also = desk.account.venue.declaration.also.get(Operation.BALANCES, frozenset())
+    reads = bool(also) and (not denial.operations or bool(also & denial.operations))
+    return not denial.symbols or Operation.BALANCES in denial.operations or reads
 
 
 class _Rules(NamedTuple):
@@ -219,7 +226,7 @@ def _rules(
     key = (*(each.name for each in given), "", *(each.name for each in denied))
     found = indexed.get(key)
     if found is None:
-        found = indexed[key] = _Rules(_operations(given, desk), _index_grants(given), _index_denials(denied))
+        found = indexed[key] = _Rules(_operations(given, desk), _index_grants(given), _index_denials(denied, desk))
     return found
 
 
@@ -282,17 +289,21 @@ def _index_grants(grants: list[Grant]) -> dict[int, tuple[GrantBounds, ...]]:
     return {key: tuple(found) for key, found in index.items()}
 
 
-def _index_denials(denials: list[Denial]) -> dict[int, tuple[Denial, ...]]:
+def _index_denials(denials: list[Denial], desk: Desk) -> dict[int, tuple[Denial, ...]]:
+    """Denials by shape: what is denied is denied too as the other use of a signature (S2)."""
+    also = desk.account.venue.declaration.also
     index: dict[int, list[Denial]] = {}
     for each in denials:
-        for operation in each.operations or Operation:
-            for key in _denied_shapes(each, operation):
+        for operation in Operation:
+            meant = {operation, *also.get(operation, ())} & (each.operations or frozenset(Operation))
+            for key in {key for what in meant for key in _denied_shapes(each, what, operation)}:
                 index.setdefault(key, []).append(each)
     return {key: tuple(found) for key, found in index.items()}
 
 
-def _denied_shapes(denial: Denial, operation: Operation) -> Iterator[int]:
-    if operation in TRADING:
+def _denied_shapes(denial: Denial, what: Operation, operation: Operation) -> Iterator[int]:
+    """Yield the shapes of ``operation`` that are denied because ``what``, which it is good for, is."""
+    if what in TRADING:
         sides, types = denial.sides or Side, denial.types or OrderType
         yield from _shapes(
             operation, sides, types, denial.times_in_force or TimeInForce, market=not denial.times_in_force
@@ -301,7 +312,11 @@ def _denied_shapes(denial: Denial, operation: Operation) -> Iterator[int]:
     # A cancel or a read has no side, type or time in force. A denial that has them is about orders, unless it
     # names the operation: then it is meant, and a denial errs on the side of refusing.
     about_orders = denial.sides or denial.types or denial.times_in_force
-    if not about_orders or operation in denial.operations:
+    if about_orders and what not in denial.operations:
+        return
+    if operation in TRADING:
+        yield from _shapes(operation, Side, OrderType, TimeInForce)
+    else:
         yield shape(operation, 0, 0, 0)
 
 
