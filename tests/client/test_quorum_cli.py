@@ -13,12 +13,12 @@ from enclave_signer.errors import NotApproved
 from enclave_signer.ports import Resumed
 from enclave_signer.quorum import Quorum
 from signer_api.v1 import signer_pb2
-from tests.client.fake_host import FakeHost
 from tests.client.test_cli_contract import EXAMPLE, document, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.client.fake_host import FakeHost
 
 BOOT = bytes(range(32))
 
@@ -32,14 +32,14 @@ class Desk:
         self.public = [run("admin-key", "new", str(key)).stdout.strip() for key in self.keys]
         self.quorum_file = place / "quorum.cbor"
         named = [word for key in self.public for word in ("--key", key)]
-        made = run("quorum", "make", "--deployment", "example", "--threshold", "2", *named, "-o", str(self.quorum_file))
+        made = run("quorum", "make", "--deployment", "desk-1", "--threshold", "2", *named, "-o", str(self.quorum_file))
         assert made.returncode == 0, made.stderr
         self.policy = place / "policy.cbor"
         text = EXAMPLE.read_text(encoding="utf-8")
         (place / "policy.toml").write_text(text, encoding="utf-8")
         assert run("policy", "compile", str(place / "policy.toml"), "-o", str(self.policy)).returncode == 0
         self.deployment = next(line.split('"')[1] for line in text.splitlines() if line.startswith("deployment"))
-        self.quorum = Quorum(read_admins(self.quorum_file.read_bytes())._replace(deployment=self.deployment), BOOT)
+        self.quorum = Quorum(read_admins(self.quorum_file.read_bytes()), BOOT)
 
     def signed(self, admin: int, *command: str) -> Path:
         output = self.place / f"{command[0]}-{admin}.approval"
@@ -93,13 +93,10 @@ def test_a_quorum_that_cannot_be_is_wrong_use(desk: Desk, tmp_path: Path, thresh
     assert not output.exists()
 
 
-def test_what_two_administrators_sign_is_a_policy_that_the_enclave_takes(
-    desk: Desk, tmp_path: Path, fake: Callable[[Path], FakeHost]
-) -> None:
+def test_what_two_administrators_sign_is_a_policy_that_the_enclave_takes(desk: Desk, host: FakeHost) -> None:
     files = [desk.signed(admin, "policy", "sign", str(desk.policy)) for admin in (0, 2)]
     words = files[0].read_text()
     assert f"approves: POLICY version 1, the file with sha256 {document_digest(desk)}" in words
-    host = fake(tmp_path)
     host.answers["LoadPolicy"] = signer_pb2.Loaded(policy_version=1, phase=signer_pb2.PHASE_AWAITING_CREDENTIALS)
     approval_words = [word for file in files for word in ("--approval", str(file))]
     loaded = run("policy", "load", str(desk.policy), *approval_words, "--gateway", host.target, "--json")
@@ -116,15 +113,12 @@ def document_digest(desk: Desk) -> str:
     return str(document(run("policy", "compile", str(desk.place / "policy.toml"), "--json"))["digest"])
 
 
-def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(
-    desk: Desk, tmp_path: Path, fake: Callable[[Path], FakeHost]
-) -> None:
+def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(desk: Desk, tmp_path: Path, host: FakeHost) -> None:
     credential = tmp_path / "credential.json"
     credential.write_text(json.dumps({"apiKey": "key-1", "secret": "very-secret"}))
     words = ("--account", "main", "--deployment", desk.deployment, "--version", "1", "--sequence", "1")
     files = [desk.signed(admin, "credential", "sign", str(credential), *words) for admin in (0, 1)]
     assert all("very-secret" not in file.read_text() for file in files)
-    host = fake(tmp_path)
     host.answers["Provision"] = signer_pb2.Loaded(policy_version=1, phase=signer_pb2.PHASE_READY)
     approval_words = [word for file in files for word in ("--approval", str(file))]
     done = run("credential", "load", str(credential), "--account", "main", *approval_words, "--gateway", host.target)
@@ -135,12 +129,9 @@ def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(
     desk.quorum.approve_credential("main", message.credential, list(message.approvals), max(map(now_of, files)))
 
 
-def test_a_resume_is_approved_for_one_boot_and_scope(
-    desk: Desk, tmp_path: Path, fake: Callable[[Path], FakeHost]
-) -> None:
+def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, tmp_path: Path, host: FakeHost) -> None:
     words = ("--deployment", desk.deployment, "--boot", BOOT.hex(), "--scope", "account", "--account", "main")
     files = [desk.signed(admin, "quorum", "sign-resume", *words, "--sequence", "5") for admin in (1, 2)]
-    host = fake(tmp_path)
     host.answers["Resume"] = signer_pb2.EnclaveStatus(phase=signer_pb2.PHASE_READY, boot_key=BOOT)
     approval_words = [word for file in files for word in ("--approval", str(file))]
     scope = ("--scope", "account", "--account", "main")

@@ -36,11 +36,11 @@ def quorum(boot: bytes = BOOT) -> Quorum:
 
 def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
     """What a right statement says, with changes; a field changed to None is left out."""
-    own: dict[str, Any] = {
+    kinds: dict[str, dict[str, Any]] = {
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
         "credential": {"subject": hashlib.sha256(CREDENTIAL).hexdigest(), "account": "main", "version": 1},
         "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "boot": BOOT.hex()},
-    }[kind]
+    }
     said = {
         "format": "casemate.statement.v1",
         "kind": kind,
@@ -49,7 +49,7 @@ def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
         "not_before": NOW - HOUR,
         "not_after": NOW + HOUR,
         "signer": PUBLIC[signer],
-        **own,
+        **kinds[kind],
         **changes,
     }
     return {name: value for name, value in said.items() if value is not None}

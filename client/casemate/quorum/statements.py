@@ -54,7 +54,7 @@ def read_policy(policy: bytes) -> dict[str, Any]:
     try:
         document = cbor2.loads(policy)
         canonical = cbor2.dumps(document, canonical=True)
-    except (ValueError, TypeError, EOFError, RecursionError):
+    except (cbor2.CBORError, ValueError, TypeError, EOFError, RecursionError):
         canonical = b""
         document = None
     if canonical != policy or not isinstance(document, dict) or document.get("format") != "casemate.policy.v1":
@@ -92,7 +92,7 @@ def read_approval(approval: bytes) -> dict[str, Any]:
         said = cbor2.loads(approval[_SIGNATURE:])
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said["signer"]))
         key.verify(approval[:_SIGNATURE], _tag(said["kind"]) + approval[_SIGNATURE:])
-    except (ValueError, TypeError, KeyError, EOFError, RecursionError, InvalidSignature):
+    except (cbor2.CBORError, ValueError, TypeError, KeyError, EOFError, RecursionError, InvalidSignature):
         raise QuorumError(message) from None
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         raise QuorumError(message)
