@@ -332,6 +332,8 @@ class EnclaveStatus:
     refused: int
     clock: int
     gc: GcPauses
+    # Ed25519 public key in hexadecimal, which an approval of a RESUME names.
+    boot_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

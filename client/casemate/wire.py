@@ -175,6 +175,7 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         refused=message.refused,
         clock=message.clock,
         gc=_pauses(message.gc),
+        boot_key=message.boot_key.hex(),
     )
 
 

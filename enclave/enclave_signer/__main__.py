@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from enclave_signer.closed import NobodyApproves, NobodyAuthenticates
+from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
+from enclave_signer.boot import make_boot_key
+from enclave_signer.closed import NobodyAuthenticates
+from enclave_signer.quorum import Quorum
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
@@ -15,30 +19,53 @@ from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CLOSED = (
-    "casemate-enclave: authenticated sessions and quorum statements do not exist yet: "
-    "every intent, policy and credential is refused\n"
-)
+    from enclave_signer.admins import Admins
+
+_CLOSED = "casemate-enclave: authenticated sessions do not exist yet: every intent is refused\n"
 
 
-async def _serve(listen: str) -> None:
+async def _serve(listen: str, admins: Admins) -> None:
     counter = pause_counter()
+    randomness = SystemRandomness()
+    boot_key = make_boot_key(randomness).public_bytes()
     service = Service(
-        SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves(), pauses=lambda: counter.pauses
+        SystemClock(),
+        randomness,
+        NobodyAuthenticates(),
+        Quorum(admins, boot_key),
+        pauses=lambda: counter.pauses,
+        boot_key=boot_key,
     )
     server = Server(service.handle, listen, counter.watch)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     await serve_until_told(server)
 
 
+def _admins(path: Path) -> Admins:
+    try:
+        with path.open("rb") as file:
+            return read_admins(file.read(MAX_FILE + 1))
+    except OSError as error:
+        raise BadQuorum(error.strerror or "cannot be read") from None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop: 0; 1 if the address cannot be bound; 2 for wrong use."""
+    """Serve until told to stop: 0; 1 if the quorum is none or the address cannot be bound; 2 for wrong use."""
     parser = argparse.ArgumentParser(prog="casemate-enclave", description="Judges and signs orders.")
     parser.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT")
+    parser.add_argument("--quorum", required=True, type=Path, metavar="FILE", help="quorum.cbor, part of the image")
     arguments = parser.parse_args(argv)
-    sys.stderr.write(_CLOSED)
     try:
-        asyncio.run(_serve(arguments.listen))
+        admins = _admins(arguments.quorum)
+    except BadQuorum as error:
+        sys.stderr.write(f"casemate-enclave: no quorum, so no start: {arguments.quorum}: {error}\n")
+        return 1
+    sys.stderr.write(_CLOSED)
+    sys.stderr.write(
+        f"casemate-enclave: deployment {admins.deployment}: {admins.threshold} of {len(admins.keys)} administrators\n"
+    )
+    try:
+        asyncio.run(_serve(arguments.listen, admins))
     except CannotListen as error:
         sys.stderr.write(f"casemate-enclave: {error}\n")
         return 1

@@ -1,13 +1,10 @@
-"""What the shipped enclave trusts until sessions and quorum exist: nobody."""
+"""Whose intents the shipped enclave believes until sessions exist: nobody's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from enclave_signer.errors import NotApproved, NotAuthenticated
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from enclave_signer.errors import NotAuthenticated
 
 
 class NobodyAuthenticates:
@@ -19,28 +16,3 @@ class NobodyAuthenticates:
         """Refuse."""
         message = "session: this enclave has no sessions yet"
         raise NotAuthenticated(message, field="session")
-
-
-class NobodyApproves:
-    """An authority that counts no approval."""
-
-    def approve_policy(self, policy: bytes, approvals: Sequence[bytes]) -> NoReturn:  # noqa: ARG002 - a port
-        """Refuse."""
-        raise _no()
-
-    def approve_credential(
-        self,
-        account: str,  # noqa: ARG002 - a port
-        credential: bytes,  # noqa: ARG002 - a port
-        approvals: Sequence[bytes],  # noqa: ARG002 - a port
-    ) -> NoReturn:
-        """Refuse."""
-        raise _no()
-
-    def approve_resume(self, statement: bytes, approvals: Sequence[bytes]) -> NoReturn:  # noqa: ARG002 - a port
-        """Refuse."""
-        raise _no()
-
-
-def _no() -> NotApproved:
-    return NotApproved("approvals: this enclave has no quorum yet", field="approvals")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class Clock(Protocol):
@@ -32,14 +32,28 @@ class Authenticator(Protocol):
         """Return the engine's name in the policy, or raise NotAuthenticated."""
 
 
-class Authority(Protocol):
-    """Decides whether enough administrators approved (S4)."""
+class Resumed(NamedTuple):
+    """Which HALT a RESUME ends: the scope's name (ALL, ACCOUNT, VENUE, SYMBOL) and what it covers."""
 
-    def approve_policy(self, policy: bytes, approvals: Sequence[bytes]) -> None:
+    scope: str
+    account: str
+    venue: str
+    symbol: str
+
+
+class Authority(Protocol):
+    """Decides whether enough administrators approved (S4). ``now`` is nanoseconds UTC.
+
+    Each call returns what to call once the enclave has taken what was approved: that uses the statement up.
+    """
+
+    def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the canonical policy is approved, else raise NotApproved."""
 
-    def approve_credential(self, account: str, credential: bytes, approvals: Sequence[bytes]) -> None:
+    def approve_credential(
+        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+    ) -> Callable[[], None]:
         """Return if the credential is approved for the account, else raise NotApproved."""
 
-    def approve_resume(self, statement: bytes, approvals: Sequence[bytes]) -> None:
+    def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the RESUME is approved, else raise NotApproved."""

@@ -21,6 +21,7 @@ from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
+from enclave_signer.ports import Resumed
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
@@ -42,8 +43,6 @@ MAX_APPROVALS: Final = 64
 MAX_APPROVAL: Final = 16_384
 # Order ids of all accounts together; about a kilobyte each, and only while they are needed.
 TABLE_CAPACITY: Final = 262_144
-# What the quorum signs for a RESUME begins with this, so that no other statement reads as one.
-_RESUME_DOMAIN: Final = b"casemate.resume.v1\0"
 
 
 class Service:
@@ -59,10 +58,15 @@ class Service:
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
+        boot_key: bytes = b"",
     ) -> None:
-        """Start without policy and credentials, so with almost nothing to answer."""
+        """Start without policy and credentials, so with almost nothing to answer.
+
+        ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
+        """
         self._clock = clock.now_ns
         self._pauses = pauses
+        self._boot_key = boot_key
         self._authenticator = authenticator
         self._authority = authority
         self._venues = venues
@@ -133,7 +137,7 @@ class Service:
         message = envelope.load_policy
         if len(message.policy) > MAX_POLICY:
             raise too_large("policy", f"{MAX_POLICY} bytes")
-        self._authority.approve_policy(message.policy, _approvals(message.approvals))
+        use_up = self._authority.approve_policy(message.policy, _approvals(message.approvals), self._now())
         policy = load(message.policy, self._venues)
         if policy.version <= self._judge.version:
             reason = f"version: {policy.version}: expected more than the live {self._judge.version}"
@@ -149,27 +153,31 @@ class Service:
             raise BadPolicy(error.message, field=error.field) from None
         self._judge.load(policy, self._now())
         self._signing.policy_changed()
+        use_up()
         return self._loaded(envelope.request_id)
 
     def _on_provision(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.provision
         if len(message.credential) > MAX_CREDENTIAL:
             raise too_large("credential", f"{MAX_CREDENTIAL} bytes")
-        self._authority.approve_credential(message.account, message.credential, _approvals(message.approvals))
+        approvals = _approvals(message.approvals)
+        use_up = self._authority.approve_credential(message.account, message.credential, approvals, self._now())
         account = self._live().policy.accounts.get(message.account)
         if account is None:
             reason = "account: the policy knows no such account"
             raise BadCredential(reason, field="account")
         self._vault.put(account, message.credential)
+        use_up()
         return self._loaded(envelope.request_id)
 
     def _on_resume(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.resume
         scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
-        statement = resume_statement(self._live().policy.deployment, message)
-        self._authority.approve_resume(statement, _approvals(message.approvals))
+        resumed = Resumed(scope.name, message.account, message.venue, message.symbol)
+        use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
         self._judge.apply_halts()
+        use_up()
         return self._on_status(envelope)
 
     def _on_status(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -195,6 +203,7 @@ class Service:
             refused=self._signing.refused,
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
+            boot_key=self._boot_key,
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
@@ -233,12 +242,6 @@ def _read(envelope: signer_pb2.EnclaveRequest, request: bytes) -> None:
     except DecodeError:
         message = "request: not an EnclaveRequest"
         raise Malformed(message, field="request") from None
-
-
-def resume_statement(deployment: str, resume: signer_pb2.Resume) -> bytes:
-    """Return the bytes that the quorum approves for a RESUME: tagged, and without the approvals themselves."""
-    bare = signer_pb2.Resume(scope=resume.scope, account=resume.account, venue=resume.venue, symbol=resume.symbol)
-    return b"".join((_RESUME_DOMAIN, deployment.encode(), b"\0", bare.SerializeToString(deterministic=True)))
 
 
 def _approvals(approvals: Sequence[bytes]) -> list[bytes]:

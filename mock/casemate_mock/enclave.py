@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from enclave_signer.boot import make_boot_key
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
@@ -29,6 +30,7 @@ def make_service(*, clock: Clock | None = None, pauses: Callable[[], Pauses] = P
         EverybodyAuthenticates(),
         EverybodyApproves(),
         pauses=pauses,
+        boot_key=make_boot_key(SystemRandomness()).public_bytes(),
     )
 
 

@@ -4,9 +4,10 @@ They are here because nothing that ships can import this package: there is no sw
 believe anybody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from enclave_signer.errors import NotAuthenticated
+from enclave_signer.ports import Resumed
 
 
 class EverybodyAuthenticates:
@@ -27,11 +28,24 @@ class EverybodyAuthenticates:
 class EverybodyApproves:
     """Takes every policy, credential and RESUME as approved."""
 
-    def approve_policy(self, policy: bytes, approvals: Sequence[bytes]) -> None:
+    def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
         """Approve."""
+        return _nothing
 
-    def approve_credential(self, account: str, credential: bytes, approvals: Sequence[bytes]) -> None:
+    def approve_credential(
+        self,
+        account: str,  # noqa: ARG002 - a port
+        credential: bytes,  # noqa: ARG002 - a port
+        approvals: Sequence[bytes],  # noqa: ARG002 - a port
+        now: int,  # noqa: ARG002 - a port
+    ) -> Callable[[], None]:
         """Approve."""
+        return _nothing
 
-    def approve_resume(self, statement: bytes, approvals: Sequence[bytes]) -> None:
+    def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
         """Approve."""
+        return _nothing
+
+
+def _nothing() -> None:
+    """No statement is used up."""

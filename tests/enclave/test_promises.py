@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from enclave_signer.errors import NotApproved, NotAuthenticated
 from enclave_signer.model import Operation
 from enclave_signer.policy import band, limits
+from enclave_signer.ports import Resumed
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import (
     ACCOUNT,
@@ -97,21 +98,28 @@ class Recorder:
 
     def __init__(self) -> None:
         self.shown: list[bytes] = []
+        self.resumed: Resumed | None = None
 
     def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> str:  # noqa: ARG002 - a port
         self.shown.append(intent)
         raise NotAuthenticated("no")
 
-    def approve_policy(self, policy: bytes, approvals: Sequence[bytes]) -> None:  # noqa: ARG002 - a port
+    def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
         self.shown.append(policy)
         raise NotApproved("no")
 
-    def approve_credential(self, account: str, credential: bytes, approvals: Sequence[bytes]) -> None:  # noqa: ARG002
+    def approve_credential(
+        self,
+        account: str,  # noqa: ARG002 - a port
+        credential: bytes,
+        approvals: Sequence[bytes],  # noqa: ARG002
+        now: int,  # noqa: ARG002
+    ) -> NoReturn:
         self.shown.append(credential)
         raise NotApproved("no")
 
-    def approve_resume(self, statement: bytes, approvals: Sequence[bytes]) -> None:  # noqa: ARG002 - a port
-        self.shown.append(statement)
+    def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
+        self.resumed = resumed
         raise NotApproved("no")
 
 
@@ -139,7 +147,7 @@ def test_s4_a_policy_needs_a_higher_version(version: int) -> None:
     assert enclave.load(policy(version=3)).loaded.policy_version == 3
 
 
-def test_s4_a_resume_is_approved_as_a_statement_that_names_deployment_and_scope() -> None:
+def test_s4_a_resume_is_approved_for_its_scope_and_what_it_covers() -> None:
     recorder = Recorder()
     enclave = ready()
     enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_ALL))
@@ -148,8 +156,7 @@ def test_s4_a_resume_is_approved_as_a_statement_that_names_deployment_and_scope(
         resume=signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, approvals=[b"a"])
     )
     assert reply.not_judged.reason == "NOT_APPROVED"
-    bare = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT).SerializeToString()
-    assert recorder.shown == [b"casemate.resume.v1\0test\0" + bare]
+    assert recorder.resumed == Resumed("ACCOUNT", ACCOUNT, "", "")
     assert len(enclave.status().halts) == 1
 
 

@@ -18,6 +18,7 @@ import pytest
 from enclave_signer.server import CannotListen, Server
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import order, ready
+from tests.enclave.quorum_rig import quorum_file
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -134,14 +135,31 @@ def asked(address: str, request: signer_pb2.EnclaveRequest) -> signer_pb2.Enclav
     return signer_pb2.EnclaveReply.FromString(raw)
 
 
-def test_the_shipped_enclave_says_that_it_refuses_everything_and_does(tmp_path: Path) -> None:
-    with started("enclave_signer", "--listen", f"unix:{tmp_path}/e.sock") as process:
-        assert "refused" in line_with(process, "casemate-enclave")
+def test_the_shipped_enclave_says_what_it_refuses_and_does(tmp_path: Path) -> None:
+    (tmp_path / "quorum.cbor").write_bytes(quorum_file())
+    shipped = ("enclave_signer", "--quorum", f"{tmp_path}/quorum.cbor")
+    with started(*shipped, "--listen", f"unix:{tmp_path}/e.sock") as process:
+        assert "every intent is refused" in line_with(process, "casemate-enclave")
         address = line_with(process, "listening").split()[-1]
         load = signer_pb2.EnclaveRequest(load_policy=signer_pb2.LoadPolicy(policy=b"x"))
         assert asked(address, load).not_judged.reason == "NOT_APPROVED"
         status = asked(address, signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest())).status
         assert (status.phase, status.unauthenticated) == (signer_pb2.PHASE_AWAITING_POLICY, False)
+        assert len(status.boot_key) == 32
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xa0"])
+def test_s4_without_a_quorum_the_enclave_does_not_start(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "quorum.cbor"
+    if content is not None:
+        file.write_bytes(content)
+    arguments = ("--listen", f"unix:{tmp_path}/e.sock", "--quorum", str(file))
+    done = subprocess.run(
+        [sys.executable, "-m", "enclave_signer", *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.returncode == 1
+    assert f"no quorum, so no start: {file}: " in done.stderr
+    assert not (tmp_path / "e.sock").exists()
 
 
 def test_the_mock_enclave_says_loudly_what_it_is(tmp_path: Path) -> None:
@@ -152,7 +170,9 @@ def test_the_mock_enclave_says_loudly_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--listen", "localhost:1"]])
-def test_wrong_use_ends_with_a_message(arguments: list[str]) -> None:
+def test_wrong_use_ends_with_a_message(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "quorum.cbor").write_bytes(quorum_file())
+    arguments = [*arguments, "--quorum", f"{tmp_path}/quorum.cbor"] if arguments else []
     done = subprocess.run(
         [sys.executable, "-m", "enclave_signer", *arguments], capture_output=True, text=True, check=False, timeout=30
     )

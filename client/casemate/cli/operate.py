@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from casemate import models, wire
 from casemate.cli import connection
 from casemate.cli.output import DONE, NO, print_json, print_lines, table
-from casemate.cli.usage import UsageError
-from casemate.intents import HaltIntent
+from casemate.cli.quorum import add_approvals, approvals_of
+from casemate.cli.scope import add_scope, scope_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-
-_NEEDS: Final = {
-    models.HaltScope.ALL: (),
-    models.HaltScope.ACCOUNT: ("account",),
-    models.HaltScope.VENUE: ("venue",),
-    models.HaltScope.SYMBOL: ("symbol",),
-}
 
 
 def add_status(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -56,6 +48,8 @@ def _status_lines(found: models.Status) -> Iterator[str]:
         yield f"enclave: {phase}, judged {enclave.judged}, refused {enclave.refused}"
         yield f"policy:  version {enclave.policy_version}, {enclave.policy_digest or 'none'}"
         yield f"accounts with a key: {', '.join(enclave.accounts) or 'none'}"
+        if enclave.boot_key:
+            yield f"boot key: {enclave.boot_key}"
         if enclave.unauthenticated:
             yield "WARNING: this enclave is the development stand-in: it believes every sender's name"
         for halt in enclave.halts:
@@ -84,31 +78,14 @@ def add_halt(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
         help="stop signing, now",
         description="Have the enclave refuse everything but cancels and reads, until a resume.",
     )
-    _add_scope(parser)
+    add_scope(parser)
     connection.add_options(parser)
     parser.set_defaults(run=halt)
 
 
-def _add_scope(parser: argparse.ArgumentParser) -> None:
-    scopes = [scope.name for scope in models.HaltScope]
-    parser.add_argument("--scope", choices=scopes, default="ALL", type=str.upper, help="how much (default ALL)")
-    for name in ("account", "venue", "symbol"):
-        parser.add_argument(f"--{name}", default="")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-
-
-def _scope(arguments: argparse.Namespace) -> HaltIntent:
-    scope = models.HaltScope[arguments.scope]
-    for name in _NEEDS[scope]:
-        if not getattr(arguments, name):
-            message = f"--scope {scope.name} needs --{name}"
-            raise UsageError(message)
-    return HaltIntent(scope=scope, account=arguments.account, venue=arguments.venue, symbol=arguments.symbol)
-
-
 def halt(arguments: argparse.Namespace) -> int:
     """Halt; 0 if the enclave did."""
-    intent = _scope(arguments)
+    intent = scope_of(arguments)
     with connection.connect(arguments) as gateway:
         result = gateway.halt(intent)
     if arguments.json:
@@ -124,19 +101,16 @@ def add_resume(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     parser = commands.add_parser(
         "resume", help="end a halt", description="End a HALT of the same scope. Needs the quorum's approvals."
     )
-    _add_scope(parser)
-    parser.add_argument("--approval", action="append", default=[], type=Path, metavar="FILE", help="repeat for each")
+    add_scope(parser)
+    add_approvals(parser)
     connection.add_options(parser, engine=False)
     parser.set_defaults(run=resume)
 
 
 def resume(arguments: argparse.Namespace) -> int:
     """Resume; 0 if the enclave did."""
-    try:
-        approvals = [path.read_bytes() for path in arguments.approval]
-    except OSError as error:
-        raise UsageError(str(error)) from None
-    intent = _scope(arguments)
+    approvals = approvals_of(arguments)
+    intent = scope_of(arguments)
     with connection.connect(arguments) as gateway:
         after = gateway.resume(intent, approvals)
     if arguments.json:

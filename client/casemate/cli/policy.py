@@ -1,4 +1,4 @@
-"""``casemate policy check | compile | explain | replay``."""
+"""``casemate policy check | compile | sign | load | explain | replay``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from casemate.cli import approving
 from casemate.cli.output import DONE, NO, print_json, print_lines, table
 from casemate.cli.tools import tool
 from casemate.cli.trade import order_of, read_json
@@ -27,6 +28,7 @@ def add_policy(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     inner = parser.add_subparsers(dest="policy_command", required=True, metavar="COMMAND", title="commands")
     _add_check(inner)
     _add_compile(inner)
+    approving.add_policy_commands(inner)
     _add_explain(inner)
     _add_replay(inner)
 

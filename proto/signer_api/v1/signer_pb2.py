@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from signer_api.v1 import intent_pb2 as signer__api_dot_v1_dot_intent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asigner_api/v1/signer.proto\x12\x12\x63\x61semate.signer.v1\x1a\x1asigner_api/v1/intent.proto\"\x9a\x03\n\x0e\x45nclaveRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x04sign\x18\x02 \x01(\x0b\x32 .casemate.signer.v1.SealedIntentH\x00\x12\x35\n\nsign_batch\x18\x03 \x01(\x0b\x32\x1f.casemate.signer.v1.SealedBatchH\x00\x12\x35\n\x07\x64\x65rived\x18\x04 \x01(\x0b\x32\".casemate.signer.v1.DerivedRequestH\x00\x12\x35\n\x0bload_policy\x18\x05 \x01(\x0b\x32\x1e.casemate.signer.v1.LoadPolicyH\x00\x12\x32\n\tprovision\x18\x06 \x01(\x0b\x32\x1d.casemate.signer.v1.ProvisionH\x00\x12,\n\x06resume\x18\x07 \x01(\x0b\x32\x1a.casemate.signer.v1.ResumeH\x00\x12\x33\n\x06status\x18\x08 \x01(\x0b\x32!.casemate.signer.v1.StatusRequestH\x00\x42\x06\n\x04\x63\x61ll\"@\n\x0bSealedBatch\x12\x31\n\x07intents\x18\x01 \x03(\x0b\x32 .casemate.signer.v1.SealedIntent\"|\n\x0e\x44\x65rivedRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x30\n\toperation\x18\x03 \x01(\x0e\x32\x1d.casemate.signer.v1.Operation\x12\x0e\n\x06\x63losed\x18\x04 \x01(\x08\"/\n\nLoadPolicy\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\x12\x11\n\tapprovals\x18\x02 \x03(\x0c\"C\n\tProvision\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x12\n\ncredential\x18\x02 \x01(\x0c\x12\x11\n\tapprovals\x18\x03 \x03(\x0c\"y\n\x06Resume\x12,\n\x05scope\x18\x01 \x01(\x0e\x32\x1d.casemate.signer.v1.HaltScope\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x11\n\tapprovals\x18\x05 \x03(\x0c\"\x0f\n\rStatusRequest\"\x96\x02\n\rEnclaveStatus\x12(\n\x05phase\x18\x01 \x01(\x0e\x32\x19.casemate.signer.v1.Phase\x12\x16\n\x0epolicy_version\x18\x02 \x01(\x04\x12\x15\n\rpolicy_digest\x18\x03 \x01(\x0c\x12\'\n\x05halts\x18\x04 \x03(\x0b\x32\x18.casemate.signer.v1.Halt\x12\x10\n\x08\x61\x63\x63ounts\x18\x05 \x03(\t\x12\x17\n\x0funauthenticated\x18\x06 \x01(\x08\x12\x0e\n\x06judged\x18\x07 \x01(\x04\x12\x0f\n\x07refused\x18\x08 \x01(\x04\x12\r\n\x05\x63lock\x18\t \x01(\x03\x12(\n\x02gc\x18\n \x01(\x0b\x32\x1c.casemate.signer.v1.GcPauses\"?\n\x08GcPauses\x12\x13\n\x0b\x63ollections\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07longest\x18\x03 \x01(\x03\"\x7f\n\x04Halt\x12,\n\x05scope\x18\x01 \x01(\x0e\x32\x1d.casemate.signer.v1.HaltScope\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\r\n\x05since\x18\x06 \x01(\x03\"\xab\x02\n\x0c\x45nclaveReply\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\x06judged\x18\x02 \x01(\x0b\x32\x1a.casemate.signer.v1.JudgedH\x00\x12\x37\n\x0cjudged_batch\x18\x03 \x01(\x0b\x32\x1f.casemate.signer.v1.JudgedBatchH\x00\x12,\n\x06loaded\x18\x04 \x01(\x0b\x32\x1a.casemate.signer.v1.LoadedH\x00\x12\x33\n\x06status\x18\x05 \x01(\x0b\x32!.casemate.signer.v1.EnclaveStatusH\x00\x12\x33\n\nnot_judged\x18\x06 \x01(\x0b\x32\x1d.casemate.signer.v1.NotJudgedH\x00\x42\x08\n\x06\x61nswer\"a\n\x06Loaded\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x04\x12\x15\n\rpolicy_digest\x18\x02 \x01(\x0c\x12(\n\x05phase\x18\x03 \x01(\x0e\x32\x19.casemate.signer.v1.Phase\"%\n\x06Number\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9c\x01\n\x07Verdict\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1c.casemate.signer.v1.Decision\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x07numbers\x18\x04 \x03(\x0b\x32\x1a.casemate.signer.v1.Number\x12\x16\n\x0epolicy_version\x18\x05 \x01(\x04\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9b\x02\n\rSignedRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12+\n\x07headers\x18\x03 \x03(\x0b\x32\x1a.casemate.signer.v1.Header\x12\x11\n\x04\x62ody\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\r\n\x05venue\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x08 \x01(\t\x12\x30\n\toperation\x18\t \x01(\x0e\x32\x1d.casemate.signer.v1.Operation\x12\x13\n\x0bvalid_until\x18\n \x01(\x03\x12\x14\n\x0cvenue_symbol\x18\x0b \x01(\tB\x07\n\x05_body\"|\n\x06Judged\x12,\n\x07verdict\x18\x01 \x01(\x0b\x32\x1b.casemate.signer.v1.Verdict\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.casemate.signer.v1.SignedRequest\x12\x10\n\x08repeated\x18\x03 \x01(\x08\"?\n\x0bJudgedBatch\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.casemate.signer.v1.JudgedOrNot\"z\n\x0bJudgedOrNot\x12,\n\x06judged\x18\x01 \x01(\x0b\x32\x1a.casemate.signer.v1.JudgedH\x00\x12\x33\n\nnot_judged\x18\x02 \x01(\x0b\x32\x1d.casemate.signer.v1.NotJudgedH\x00\x42\x08\n\x06\x61nswer\"S\n\tNotJudged\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_can_help\x18\x04 \x01(\x08*j\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x19\n\x15PHASE_AWAITING_POLICY\x10\x01\x12\x1e\n\x1aPHASE_AWAITING_CREDENTIALS\x10\x02\x12\x0f\n\x0bPHASE_READY\x10\x03*K\n\x08\x44\x65\x63ision\x12\x16\n\x12\x44\x45\x43ISION_UNDECIDED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REFUSE\x10\x02*\xf9\x01\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n\x10OPERATION_CREATE\x10\x01\x12\x14\n\x10OPERATION_CANCEL\x10\x02\x12\x18\n\x14OPERATION_CANCEL_ALL\x10\x03\x12\x13\n\x0fOPERATION_AMEND\x10\x04\x12\x13\n\x0fOPERATION_QUERY\x10\x05\x12\x19\n\x15OPERATION_OPEN_ORDERS\x10\x06\x12\x16\n\x12OPERATION_BALANCES\x10\x07\x12\x1a\n\x16OPERATION_ORDER_CLOSED\x10\x08\x12\x12\n\x0eOPERATION_HALT\x10\t2\xae\x01\n\x06Signer\x12L\n\x04\x43\x61ll\x12\".casemate.signer.v1.EnclaveRequest\x1a .casemate.signer.v1.EnclaveReply\x12V\n\nSignStream\x12\".casemate.signer.v1.EnclaveRequest\x1a .casemate.signer.v1.EnclaveReply(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asigner_api/v1/signer.proto\x12\x12\x63\x61semate.signer.v1\x1a\x1asigner_api/v1/intent.proto\"\x9a\x03\n\x0e\x45nclaveRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12\x30\n\x04sign\x18\x02 \x01(\x0b\x32 .casemate.signer.v1.SealedIntentH\x00\x12\x35\n\nsign_batch\x18\x03 \x01(\x0b\x32\x1f.casemate.signer.v1.SealedBatchH\x00\x12\x35\n\x07\x64\x65rived\x18\x04 \x01(\x0b\x32\".casemate.signer.v1.DerivedRequestH\x00\x12\x35\n\x0bload_policy\x18\x05 \x01(\x0b\x32\x1e.casemate.signer.v1.LoadPolicyH\x00\x12\x32\n\tprovision\x18\x06 \x01(\x0b\x32\x1d.casemate.signer.v1.ProvisionH\x00\x12,\n\x06resume\x18\x07 \x01(\x0b\x32\x1a.casemate.signer.v1.ResumeH\x00\x12\x33\n\x06status\x18\x08 \x01(\x0b\x32!.casemate.signer.v1.StatusRequestH\x00\x42\x06\n\x04\x63\x61ll\"@\n\x0bSealedBatch\x12\x31\n\x07intents\x18\x01 \x03(\x0b\x32 .casemate.signer.v1.SealedIntent\"|\n\x0e\x44\x65rivedRequest\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x02 \x01(\t\x12\x30\n\toperation\x18\x03 \x01(\x0e\x32\x1d.casemate.signer.v1.Operation\x12\x0e\n\x06\x63losed\x18\x04 \x01(\x08\"/\n\nLoadPolicy\x12\x0e\n\x06policy\x18\x01 \x01(\x0c\x12\x11\n\tapprovals\x18\x02 \x03(\x0c\"C\n\tProvision\x12\x0f\n\x07\x61\x63\x63ount\x18\x01 \x01(\t\x12\x12\n\ncredential\x18\x02 \x01(\x0c\x12\x11\n\tapprovals\x18\x03 \x03(\x0c\"y\n\x06Resume\x12,\n\x05scope\x18\x01 \x01(\x0e\x32\x1d.casemate.signer.v1.HaltScope\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x11\n\tapprovals\x18\x05 \x03(\x0c\"\x0f\n\rStatusRequest\"\xa8\x02\n\rEnclaveStatus\x12(\n\x05phase\x18\x01 \x01(\x0e\x32\x19.casemate.signer.v1.Phase\x12\x16\n\x0epolicy_version\x18\x02 \x01(\x04\x12\x15\n\rpolicy_digest\x18\x03 \x01(\x0c\x12\'\n\x05halts\x18\x04 \x03(\x0b\x32\x18.casemate.signer.v1.Halt\x12\x10\n\x08\x61\x63\x63ounts\x18\x05 \x03(\t\x12\x17\n\x0funauthenticated\x18\x06 \x01(\x08\x12\x0e\n\x06judged\x18\x07 \x01(\x04\x12\x0f\n\x07refused\x18\x08 \x01(\x04\x12\r\n\x05\x63lock\x18\t \x01(\x03\x12(\n\x02gc\x18\n \x01(\x0b\x32\x1c.casemate.signer.v1.GcPauses\x12\x10\n\x08\x62oot_key\x18\x14 \x01(\x0c\"?\n\x08GcPauses\x12\x13\n\x0b\x63ollections\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x0f\n\x07longest\x18\x03 \x01(\x03\"\x7f\n\x04Halt\x12,\n\x05scope\x18\x01 \x01(\x0e\x32\x1d.casemate.signer.v1.HaltScope\x12\x0f\n\x07\x61\x63\x63ount\x18\x02 \x01(\t\x12\r\n\x05venue\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\n\n\x02\x62y\x18\x05 \x01(\t\x12\r\n\x05since\x18\x06 \x01(\x03\"\xab\x02\n\x0c\x45nclaveReply\x12\x12\n\nrequest_id\x18\x01 \x01(\x04\x12,\n\x06judged\x18\x02 \x01(\x0b\x32\x1a.casemate.signer.v1.JudgedH\x00\x12\x37\n\x0cjudged_batch\x18\x03 \x01(\x0b\x32\x1f.casemate.signer.v1.JudgedBatchH\x00\x12,\n\x06loaded\x18\x04 \x01(\x0b\x32\x1a.casemate.signer.v1.LoadedH\x00\x12\x33\n\x06status\x18\x05 \x01(\x0b\x32!.casemate.signer.v1.EnclaveStatusH\x00\x12\x33\n\nnot_judged\x18\x06 \x01(\x0b\x32\x1d.casemate.signer.v1.NotJudgedH\x00\x42\x08\n\x06\x61nswer\"a\n\x06Loaded\x12\x16\n\x0epolicy_version\x18\x01 \x01(\x04\x12\x15\n\rpolicy_digest\x18\x02 \x01(\x0c\x12(\n\x05phase\x18\x03 \x01(\x0e\x32\x19.casemate.signer.v1.Phase\"%\n\x06Number\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9c\x01\n\x07Verdict\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0e\x32\x1c.casemate.signer.v1.Decision\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x07numbers\x18\x04 \x03(\x0b\x32\x1a.casemate.signer.v1.Number\x12\x16\n\x0epolicy_version\x18\x05 \x01(\x04\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9b\x02\n\rSignedRequest\x12\x0e\n\x06method\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\x12+\n\x07headers\x18\x03 \x03(\x0b\x32\x1a.casemate.signer.v1.Header\x12\x11\n\x04\x62ody\x18\x04 \x01(\x0cH\x00\x88\x01\x01\x12\x0f\n\x07\x61\x63\x63ount\x18\x05 \x01(\t\x12\r\n\x05venue\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x08 \x01(\t\x12\x30\n\toperation\x18\t \x01(\x0e\x32\x1d.casemate.signer.v1.Operation\x12\x13\n\x0bvalid_until\x18\n \x01(\x03\x12\x14\n\x0cvenue_symbol\x18\x0b \x01(\tB\x07\n\x05_body\"|\n\x06Judged\x12,\n\x07verdict\x18\x01 \x01(\x0b\x32\x1b.casemate.signer.v1.Verdict\x12\x32\n\x07request\x18\x02 \x01(\x0b\x32!.casemate.signer.v1.SignedRequest\x12\x10\n\x08repeated\x18\x03 \x01(\x08\"?\n\x0bJudgedBatch\x12\x30\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1f.casemate.signer.v1.JudgedOrNot\"z\n\x0bJudgedOrNot\x12,\n\x06judged\x18\x01 \x01(\x0b\x32\x1a.casemate.signer.v1.JudgedH\x00\x12\x33\n\nnot_judged\x18\x02 \x01(\x0b\x32\x1d.casemate.signer.v1.NotJudgedH\x00\x42\x08\n\x06\x61nswer\"S\n\tNotJudged\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x16\n\x0eretry_can_help\x18\x04 \x01(\x08*j\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x19\n\x15PHASE_AWAITING_POLICY\x10\x01\x12\x1e\n\x1aPHASE_AWAITING_CREDENTIALS\x10\x02\x12\x0f\n\x0bPHASE_READY\x10\x03*K\n\x08\x44\x65\x63ision\x12\x16\n\x12\x44\x45\x43ISION_UNDECIDED\x10\x00\x12\x12\n\x0e\x44\x45\x43ISION_ALLOW\x10\x01\x12\x13\n\x0f\x44\x45\x43ISION_REFUSE\x10\x02*\xf9\x01\n\tOperation\x12\x19\n\x15OPERATION_UNSPECIFIED\x10\x00\x12\x14\n\x10OPERATION_CREATE\x10\x01\x12\x14\n\x10OPERATION_CANCEL\x10\x02\x12\x18\n\x14OPERATION_CANCEL_ALL\x10\x03\x12\x13\n\x0fOPERATION_AMEND\x10\x04\x12\x13\n\x0fOPERATION_QUERY\x10\x05\x12\x19\n\x15OPERATION_OPEN_ORDERS\x10\x06\x12\x16\n\x12OPERATION_BALANCES\x10\x07\x12\x1a\n\x16OPERATION_ORDER_CLOSED\x10\x08\x12\x12\n\x0eOPERATION_HALT\x10\t2\xae\x01\n\x06Signer\x12L\n\x04\x43\x61ll\x12\".casemate.signer.v1.EnclaveRequest\x1a .casemate.signer.v1.EnclaveReply\x12V\n\nSignStream\x12\".casemate.signer.v1.EnclaveRequest\x1a .casemate.signer.v1.EnclaveReply(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'signer_api.v1.signer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PHASE']._serialized_start=2740
-  _globals['_PHASE']._serialized_end=2846
-  _globals['_DECISION']._serialized_start=2848
-  _globals['_DECISION']._serialized_end=2923
-  _globals['_OPERATION']._serialized_start=2926
-  _globals['_OPERATION']._serialized_end=3175
+  _globals['_PHASE']._serialized_start=2758
+  _globals['_PHASE']._serialized_end=2864
+  _globals['_DECISION']._serialized_start=2866
+  _globals['_DECISION']._serialized_end=2941
+  _globals['_OPERATION']._serialized_start=2944
+  _globals['_OPERATION']._serialized_end=3193
   _globals['_ENCLAVEREQUEST']._serialized_start=79
   _globals['_ENCLAVEREQUEST']._serialized_end=489
   _globals['_SEALEDBATCH']._serialized_start=491
@@ -53,31 +53,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=924
   _globals['_STATUSREQUEST']._serialized_end=939
   _globals['_ENCLAVESTATUS']._serialized_start=942
-  _globals['_ENCLAVESTATUS']._serialized_end=1220
-  _globals['_GCPAUSES']._serialized_start=1222
-  _globals['_GCPAUSES']._serialized_end=1285
-  _globals['_HALT']._serialized_start=1287
-  _globals['_HALT']._serialized_end=1414
-  _globals['_ENCLAVEREPLY']._serialized_start=1417
-  _globals['_ENCLAVEREPLY']._serialized_end=1716
-  _globals['_LOADED']._serialized_start=1718
-  _globals['_LOADED']._serialized_end=1815
-  _globals['_NUMBER']._serialized_start=1817
-  _globals['_NUMBER']._serialized_end=1854
-  _globals['_VERDICT']._serialized_start=1857
-  _globals['_VERDICT']._serialized_end=2013
-  _globals['_HEADER']._serialized_start=2015
-  _globals['_HEADER']._serialized_end=2052
-  _globals['_SIGNEDREQUEST']._serialized_start=2055
-  _globals['_SIGNEDREQUEST']._serialized_end=2338
-  _globals['_JUDGED']._serialized_start=2340
-  _globals['_JUDGED']._serialized_end=2464
-  _globals['_JUDGEDBATCH']._serialized_start=2466
-  _globals['_JUDGEDBATCH']._serialized_end=2529
-  _globals['_JUDGEDORNOT']._serialized_start=2531
-  _globals['_JUDGEDORNOT']._serialized_end=2653
-  _globals['_NOTJUDGED']._serialized_start=2655
-  _globals['_NOTJUDGED']._serialized_end=2738
-  _globals['_SIGNER']._serialized_start=3178
-  _globals['_SIGNER']._serialized_end=3352
+  _globals['_ENCLAVESTATUS']._serialized_end=1238
+  _globals['_GCPAUSES']._serialized_start=1240
+  _globals['_GCPAUSES']._serialized_end=1303
+  _globals['_HALT']._serialized_start=1305
+  _globals['_HALT']._serialized_end=1432
+  _globals['_ENCLAVEREPLY']._serialized_start=1435
+  _globals['_ENCLAVEREPLY']._serialized_end=1734
+  _globals['_LOADED']._serialized_start=1736
+  _globals['_LOADED']._serialized_end=1833
+  _globals['_NUMBER']._serialized_start=1835
+  _globals['_NUMBER']._serialized_end=1872
+  _globals['_VERDICT']._serialized_start=1875
+  _globals['_VERDICT']._serialized_end=2031
+  _globals['_HEADER']._serialized_start=2033
+  _globals['_HEADER']._serialized_end=2070
+  _globals['_SIGNEDREQUEST']._serialized_start=2073
+  _globals['_SIGNEDREQUEST']._serialized_end=2356
+  _globals['_JUDGED']._serialized_start=2358
+  _globals['_JUDGED']._serialized_end=2482
+  _globals['_JUDGEDBATCH']._serialized_start=2484
+  _globals['_JUDGEDBATCH']._serialized_end=2547
+  _globals['_JUDGEDORNOT']._serialized_start=2549
+  _globals['_JUDGEDORNOT']._serialized_end=2671
+  _globals['_NOTJUDGED']._serialized_start=2673
+  _globals['_NOTJUDGED']._serialized_end=2756
+  _globals['_SIGNER']._serialized_start=3196
+  _globals['_SIGNER']._serialized_end=3370
 # @@protoc_insertion_point(module_scope)

@@ -126,7 +126,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class EnclaveStatus(_message.Message):
-    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc")
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +137,7 @@ class EnclaveStatus(_message.Message):
     REFUSED_FIELD_NUMBER: _ClassVar[int]
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     GC_FIELD_NUMBER: _ClassVar[int]
+    BOOT_KEY_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     policy_version: int
     policy_digest: bytes
@@ -147,7 +148,8 @@ class EnclaveStatus(_message.Message):
     refused: int
     clock: int
     gc: GcPauses
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ...) -> None: ...
+    boot_key: bytes
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ...) -> None: ...
 
 class GcPauses(_message.Message):
     __slots__ = ("collections", "total", "longest")

@@ -1,0 +1,209 @@
+"""``casemate admin-key | quorum``, and what signing and loading have in common."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from casemate import models
+from casemate.cli.output import DONE, note, print_json, print_lines
+from casemate.cli.scope import add_scope, scope_of
+from casemate.cli.usage import UsageError
+from casemate.quorum.errors import QuorumError
+from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file
+from casemate.quorum.keys import new_key, public_text, read_key
+from casemate.quorum.statements import RESUME, Terms, approve, resume_fields
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_SECOND: Final = 1_000_000_000
+_LONGEST_S: Final = 366 * 86_400
+_MOST: Final = (1 << 63) - 1
+
+
+def add_admin_key(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate admin-key``."""
+    parser = commands.add_parser("admin-key", help="an administrator's own key", description="An administrator's key.")
+    inner = parser.add_subparsers(dest="key_command", required=True, metavar="COMMAND", title="commands")
+    new = inner.add_parser(
+        "new",
+        help="make a key",
+        description="Make an Ed25519 key in a new file that only you can read (PEM, mode 0600), on the offline machine"
+        " where it stays. Prints the public key, which goes into the quorum.",
+    )
+    new.add_argument("file", type=Path, metavar="ADMIN.pem")
+    new.set_defaults(run=admin_key_new)
+    public = inner.add_parser("public", help="show the public key", description="Print the public key of a key file.")
+    public.add_argument("file", type=Path, metavar="ADMIN.pem")
+    public.set_defaults(run=admin_key_public)
+
+
+def admin_key_new(arguments: argparse.Namespace) -> int:
+    """Make a key."""
+    try:
+        print_lines([new_key(arguments.file)])
+    except OSError as error:
+        raise UsageError(str(error)) from None
+    note(f"{arguments.file}: the private key; the line on stdout is the public one")
+    return DONE
+
+
+def admin_key_public(arguments: argparse.Namespace) -> int:
+    """Show a public key."""
+    try:
+        print_lines([public_text(read_key(arguments.file))])
+    except OSError as error:
+        raise UsageError(str(error)) from None
+    return DONE
+
+
+def add_quorum(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate quorum``."""
+    parser = commands.add_parser("quorum", help="who approves policies", description="Who approves.")
+    inner = parser.add_subparsers(dest="quorum_command", required=True, metavar="COMMAND", title="commands")
+    make = inner.add_parser(
+        "make",
+        help="quorum.cbor for the image",
+        description="Write quorum.cbor, which goes into the enclave's image and so into its measurement: how many of"
+        " which administrators approve policies, credentials and the end of a halt.",
+    )
+    make.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
+    make.add_argument("--threshold", required=True, type=int, metavar="M", help="how many it takes")
+    make.add_argument(
+        "--key", action="append", required=True, metavar="PUB", help="public key, hexadecimal; repeat for each"
+    )
+    make.add_argument("-o", "--output", type=Path, default=Path("quorum.cbor"), metavar="FILE", help="quorum.cbor")
+    make.set_defaults(run=make_quorum)
+    sign = inner.add_parser(
+        "sign-resume",
+        help="approve the end of a halt",
+        description="Add one administrator's approval of the end of a halt, for one boot of one enclave, on an offline"
+        " machine. `casemate status --json` shows the boot key.",
+    )
+    sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
+    sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
+    add_scope(sign)
+    add_signing(sign, "1h")
+    sign.set_defaults(run=sign_resume)
+
+
+def make_quorum(arguments: argparse.Namespace) -> int:
+    """Write a quorum file."""
+    try:
+        data = quorum_bytes(arguments.deployment, arguments.threshold, arguments.key)
+        arguments.output.write_bytes(data)
+    except (QuorumError, OSError) as error:
+        raise UsageError(str(error)) from None
+    if arguments.threshold == 1:
+        note("a threshold of 1: any one administrator can do everything alone")
+    print_lines([f"{arguments.output}: {arguments.threshold} of {len(arguments.key)} for {arguments.deployment}"])
+    return DONE
+
+
+def sign_resume(arguments: argparse.Namespace) -> int:
+    """Approve a RESUME."""
+    halt = scope_of(arguments)
+    fields = resume_fields(halt.scope.name, halt.account, halt.venue, halt.symbol, arguments.boot)
+    return sign(arguments, RESUME, arguments.deployment, fields, f"resume-{models.HaltScope(halt.scope).name.lower()}")
+
+
+def add_signing(parser: argparse.ArgumentParser, valid: str, sequence: str = "") -> None:
+    """Add the options of everything that one administrator signs."""
+    parser.add_argument("--key", required=True, type=Path, metavar="ADMIN.pem", help="your own key")
+    parser.add_argument(
+        "--sequence",
+        required=not sequence,
+        type=_whole,
+        metavar="N",
+        help="number of the statement, the same for every administrator; rises with each of its kind"
+        + (f" (default: {sequence})" if sequence else ""),
+    )
+    parser.add_argument("--not-before", type=_whole, metavar="NS", help="nanoseconds since 1970 (default: now)")
+    parser.add_argument(
+        "--valid", type=_duration, default=valid, metavar="TIME", help=f"such as 30m, 24h or 90d (default {valid})"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where the approval goes")
+
+
+def sign(arguments: argparse.Namespace, kind: str, deployment: str, fields: Mapping[str, Any], name: str) -> int:
+    """Sign one statement into a file, and say in words what it was."""
+    not_before = arguments.not_before or time.time_ns()
+    sequence: int = arguments.sequence or fields["version"]
+    terms = Terms(
+        deployment=deployment,
+        sequence=sequence,
+        not_before=not_before,
+        not_after=not_before + arguments.valid * _SECOND,
+    )
+    try:
+        key = read_key(arguments.key)
+        text = approval_text(approve(key, kind, terms, fields))
+        output = arguments.output or Path(f"{name}-{sequence}-{public_text(key)[:8]}.approval")
+        output.write_text(text, encoding="utf-8")
+    except (QuorumError, OSError) as error:
+        raise UsageError(str(error)) from None
+    if getattr(arguments, "json", False):
+        print_json({"output": str(output), "statement": {"kind": kind, "sequence": sequence, **fields}})
+    else:
+        print_lines(line.removeprefix("# ") for line in text.splitlines()[:2])
+        print_lines([f"{output}: your approval"])
+    return DONE
+
+
+def add_approvals(parser: argparse.ArgumentParser) -> None:
+    """Add --approval."""
+    parser.add_argument("--approval", action="append", default=[], type=Path, metavar="FILE", help="repeat for each")
+
+
+def approvals_of(arguments: argparse.Namespace) -> list[bytes]:
+    """Read the approvals that --approval names; raises UsageError."""
+    return [_approval(path) for path in arguments.approval]
+
+
+def _approval(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return read_approval_file(file.read(MAX_FILE))
+    except OSError as error:
+        raise UsageError(str(error)) from None
+    except QuorumError as error:
+        message = f"{path}: {error}"
+        raise UsageError(message) from None
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError
+    return text
+
+
+def _public_key(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text.lower(), re.ASCII):
+        raise ValueError
+    return text.lower()
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= _MOST:
+        raise ValueError
+    return value
+
+
+def _duration(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text, re.ASCII)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 1 <= seconds <= _LONGEST_S:
+        raise ValueError
+    return seconds
+
+
+# What argparse calls them in its messages.
+for _kind, _said in ((_name, "name"), (_public_key, "public key"), (_whole, "whole number"), (_duration, "duration")):
+    _kind.__name__ = _said

@@ -1,0 +1,1 @@
+"""What administrators sign, on their own machines: statements, their files, their keys (``docs/quorum.md``)."""

@@ -1,0 +1,103 @@
+"""Statements and approvals: the bytes that the enclave's quorum counts. ``docs/quorum.md`` is their specification."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import cbor2
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from casemate.quorum.errors import QuorumError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+FORMAT: Final = "casemate.statement.v1"
+POLICY: Final = "policy"
+CREDENTIAL: Final = "credential"
+RESUME: Final = "resume"
+_SIGNATURE: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What every statement says: for which deployment, its number, and from when until when (nanoseconds UTC)."""
+
+    deployment: str
+    sequence: int
+    not_before: int
+    not_after: int
+
+
+def policy_fields(policy: bytes) -> dict[str, Any]:
+    """Name a policy in its canonical form; raises QuorumError."""
+    return {"subject": hashlib.sha256(policy).hexdigest(), "version": read_policy(policy)["version"]}
+
+
+def credential_fields(account: str, version: int, credential: bytes) -> dict[str, Any]:
+    """Name an account's credential in its canonical form."""
+    return {"subject": hashlib.sha256(credential).hexdigest(), "account": account, "version": version}
+
+
+def resume_fields(scope: str, account: str, venue: str, symbol: str, boot: str) -> dict[str, Any]:
+    """Name a HALT and the boot (public key, hexadecimal) that is to end it."""
+    return {"scope": scope, "account": account, "venue": venue, "symbol": symbol, "boot": boot}
+
+
+def read_policy(policy: bytes) -> dict[str, Any]:
+    """Read a policy in its canonical form; raises QuorumError."""
+    try:
+        document = cbor2.loads(policy)
+        canonical = cbor2.dumps(document, canonical=True)
+    except (cbor2.CBORError, ValueError, TypeError, EOFError, RecursionError):
+        canonical = b""
+        document = None
+    if canonical != policy or not isinstance(document, dict) or document.get("format") != "casemate.policy.v1":
+        message = "not a compiled policy: make one with `casemate policy compile`"
+        raise QuorumError(message)
+    if not isinstance(document.get("deployment"), str) or not isinstance(document.get("version"), int):
+        message = "the policy names no deployment or no version"
+        raise QuorumError(message)
+    return document
+
+
+def approve(key: Ed25519PrivateKey, kind: str, terms: Terms, fields: Mapping[str, Any]) -> bytes:
+    """Sign one statement; returns the approval, a signature and what it signs."""
+    said = {
+        "format": FORMAT,
+        "kind": kind,
+        "deployment": terms.deployment,
+        "sequence": terms.sequence,
+        "not_before": terms.not_before,
+        "not_after": terms.not_after,
+        "signer": key.public_key().public_bytes_raw().hex(),
+        **fields,
+    }
+    statement = cbor2.dumps(said, canonical=True)
+    return key.sign(_tag(kind) + statement) + statement
+
+
+def read_approval(approval: bytes) -> dict[str, Any]:
+    """Check an approval's signature by the key that it names, and return what it says; raises QuorumError.
+
+    Whether that key is an administrator's is the enclave's business.
+    """
+    message = "not an approval, or its signature does not fit"
+    try:
+        said = cbor2.loads(approval[_SIGNATURE:])
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(said["signer"]))
+        key.verify(approval[:_SIGNATURE], _tag(said["kind"]) + approval[_SIGNATURE:])
+    except (cbor2.CBORError, ValueError, TypeError, KeyError, EOFError, RecursionError, InvalidSignature):
+        raise QuorumError(message) from None
+    if not isinstance(said, dict) or said.get("format") != FORMAT:
+        raise QuorumError(message)
+    return said
+
+
+def _tag(kind: str) -> bytes:
+    return f"casemate.approval.{kind}.v1".encode() + b"\0"

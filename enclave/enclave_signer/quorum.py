@@ -1,0 +1,174 @@
+"""S4, S7: M of N administrators approve a policy, a credential or a RESUME. Pure; time is passed in.
+
+An approval is a 64-byte Ed25519 signature followed by a statement in canonical CBOR. What is signed is the kind's
+own tag, a zero byte and the statement, so that no other bytes signed by the same key read as one. The statement is
+
+    {"format": "casemate.statement.v1", "kind", "deployment", "sequence", "not_before", "not_after", "signer"}
+
+with the times in nanoseconds and the signer's key in hexadecimal, and
+
+    policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
+    credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
+    resume      "scope", "account", "venue", "symbol", "boot" (this boot's public key, hexadecimal)
+
+Every approval that is handed in must be right, not only enough of them: each of its fields, its signature, its time.
+All say the same save for signer and times. Sequences rise within each kind and boot, and so do the versions of an
+account's credential. A statement is used up only once the enclave has taken what it approves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from enclave_signer.canonical import NotCanonical, decode
+from enclave_signer.errors import NotApproved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from enclave_signer.admins import Admins
+    from enclave_signer.ports import Resumed
+
+FORMAT: Final = "casemate.statement.v1"
+POLICY: Final = "policy"
+CREDENTIAL: Final = "credential"
+RESUME: Final = "resume"
+TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, RESUME)}
+# Long enough for an enclave that restarts unattended, short enough that nothing is approved for ever.
+LONGEST_NS: Final = 366 * 86_400 * 1_000_000_000
+_SIGNATURE: Final = 64
+_MOST: Final = (1 << 63) - 1
+# What one admin's statement may say differently from another's.
+_OWN: Final = ("signer", "not_before", "not_after")
+
+
+class Quorum:
+    """The authority of the shipped enclave."""
+
+    __slots__ = ("_admins", "_boot", "_bundles", "_sequences")
+
+    def __init__(self, admins: Admins, boot_key: bytes) -> None:
+        """``boot_key`` is the public key, 32 bytes, that this boot made for itself."""
+        self._admins = admins
+        self._boot = boot_key.hex()
+        self._sequences = dict.fromkeys(TAGS, 0)
+        self._bundles: dict[str, int] = {}
+
+    def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return what uses the statement up, or raise NotApproved."""
+        named = _named(policy)
+        if named.get("deployment") != self._admins.deployment:
+            raise NotApproved(f"policy: expected one of deployment {self._admins.deployment}", field="policy")
+        expected = {"subject": hashlib.sha256(policy).hexdigest(), "version": named.get("version")}
+        said = self._counted(POLICY, expected, (), approvals, now)
+        return lambda: self._use_up(POLICY, said["sequence"])
+
+    def approve_credential(
+        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+    ) -> Callable[[], None]:
+        """Return what uses the statement up, or raise NotApproved."""
+        expected = {"subject": hashlib.sha256(credential).hexdigest(), "account": account}
+        said = self._counted(CREDENTIAL, expected, ("version",), approvals, now)
+        version, before = said["version"], self._bundles.get(account, 0)
+        if not _is_whole(version) or version <= before:
+            raise _no("version", f"expected more than {before}, the latest of the account's credential")
+
+        def used_up() -> None:
+            self._use_up(CREDENTIAL, said["sequence"])
+            self._bundles[account] = version
+
+        return used_up
+
+    def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return what uses the statement up, or raise NotApproved."""
+        said = self._counted(RESUME, {**resumed._asdict(), "boot": self._boot}, (), approvals, now)
+        return lambda: self._use_up(RESUME, said["sequence"])
+
+    def _use_up(self, kind: str, sequence: int) -> None:
+        self._sequences[kind] = sequence
+
+    def _counted(
+        self, kind: str, expected: Mapping[str, object], free: Sequence[str], approvals: Sequence[bytes], now: int
+    ) -> dict[str, Any]:
+        """Return what every approval says in common; raises NotApproved unless each is right and they are enough."""
+        fixed = {"format": FORMAT, "kind": kind, "deployment": self._admins.deployment, **expected}
+        signers: set[str] = set()
+        common: dict[str, Any] = {}
+        for index, approval in enumerate(approvals):
+            at = f"approvals[{index}]"
+            said = _statement(approval, at)
+            self._check(said, fixed, free, now, at)
+            self._check_signature(kind, said["signer"], approval, at)
+            if said["signer"] in signers:
+                raise _no(at, "this administrator has approved already: one key counts once")
+            signers.add(said["signer"])
+            same = {name: value for name, value in said.items() if name not in _OWN}
+            if common and same != common:
+                raise _no(at, "says something else than the approvals before it")
+            common = same
+        if len(signers) < self._admins.threshold:
+            raise _no("approvals", f"{len(signers)} of {self._admins.threshold} administrators that it takes")
+        return common
+
+    def _check(
+        self, said: Mapping[str, Any], fixed: Mapping[str, object], free: Sequence[str], now: int, at: str
+    ) -> None:
+        if said.keys() != fixed.keys() | {"sequence", *free, *_OWN}:
+            raise _no(at, "a field is missing, or there is one too many")
+        for name, value in fixed.items():
+            # The types too: True is 1 to Python.
+            if type(said[name]) is not type(value) or said[name] != value:
+                raise _no(f"{at}.{name}", f"expected {value}")
+        latest = self._sequences[str(fixed["kind"])]
+        if not _is_whole(said["sequence"]) or said["sequence"] <= latest:
+            raise _no(f"{at}.sequence", f"expected more than {latest}, the latest of its kind in this boot")
+        _check_times(said["not_before"], said["not_after"], now, at)
+
+    def _check_signature(self, kind: str, signer: object, approval: bytes, at: str) -> None:
+        if not isinstance(signer, str) or signer not in self._admins.keys:
+            raise _no(f"{at}.signer", "not an administrator of this quorum")
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer))
+        try:
+            key.verify(approval[:_SIGNATURE], TAGS[kind] + approval[_SIGNATURE:])
+        except InvalidSignature:
+            raise _no(at, "the signature does not fit the statement") from None
+
+
+def _statement(approval: bytes, at: str) -> dict[str, Any]:
+    try:
+        said = decode(approval[_SIGNATURE:])
+    except NotCanonical as error:
+        raise _no(at, str(error)) from None
+    if not isinstance(said, dict):
+        raise _no(at, "expected a signature and a statement")
+    return said
+
+
+def _check_times(not_before: object, not_after: object, now: int, at: str) -> None:
+    if not _is_whole(not_before) or not _is_whole(not_after) or not 0 < not_after - not_before <= LONGEST_NS:
+        raise _no(f"{at}.not_after", "expected nanoseconds, after not_before and at most 366 days later")
+    if now < not_before:
+        raise _no(f"{at}.not_before", "not valid yet by the enclave's clock")
+    if now >= not_after:
+        raise _no(f"{at}.not_after", "not valid any more by the enclave's clock")
+
+
+def _named(policy: bytes) -> dict[str, Any]:
+    """Return the policy as a map; what is none names nothing."""
+    try:
+        document = decode(policy)
+    except NotCanonical:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value <= _MOST
+
+
+def _no(field: str, reason: str) -> NotApproved:
+    return NotApproved(f"{field}: {reason}", field=field)
