@@ -129,7 +129,7 @@ def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(desk: Desk, tmp
     desk.quorum.approve_credential("main", message.credential, list(message.approvals), max(map(now_of, files)))
 
 
-def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, tmp_path: Path, host: FakeHost) -> None:
+def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, host: FakeHost) -> None:
     words = ("--deployment", desk.deployment, "--boot", BOOT.hex(), "--scope", "account", "--account", "main")
     files = [desk.signed(admin, "quorum", "sign-resume", *words, "--sequence", "5") for admin in (1, 2)]
     host.answers["Resume"] = signer_pb2.EnclaveStatus(phase=signer_pb2.PHASE_READY, boot_key=BOOT)
