@@ -8,23 +8,39 @@ import sys
 from typing import TYPE_CHECKING
 
 from enclave_signer.closed import NobodyApproves, NobodyAuthenticates
+from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
+from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CLOSED = (
-    "casemate-enclave: authenticated sessions and quorum statements do not exist yet: "
-    "every intent, policy and credential is refused\n"
-)
+_CLOSED = "casemate-enclave: quorum statements do not exist yet: every policy and credential is refused\n"
+_NO_DEVICE = f"casemate-enclave: no sessions, every intent is refused: {DEVICE}: "
+
+
+def _sessions() -> Sessions | None:
+    """Return what opens sessions, or None where there is no security module to attest them: then say so."""
+    try:
+        device = open_device()
+    except OSError as error:
+        sys.stderr.write(f"{_NO_DEVICE}{error.strerror}\n")
+        return None
+    return Sessions(SystemClock(), SystemRandomness(), device)
 
 
 async def _serve(listen: str) -> None:
     counter = counted_pauses()
+    sessions = _sessions()
     service = Service(
-        SystemClock(), SystemRandomness(), NobodyAuthenticates(), NobodyApproves(), pauses=lambda: counter.pauses
+        SystemClock(),
+        SystemRandomness(),
+        sessions or NobodyAuthenticates(),
+        NobodyApproves(),
+        sessions=sessions,
+        pauses=lambda: counter.pauses,
     )
     server = Server(service.handle, listen)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")

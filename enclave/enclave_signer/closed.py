@@ -1,4 +1,4 @@
-"""What the shipped enclave trusts until sessions and quorum exist: nobody."""
+"""What the shipped enclave trusts without a security module (no sessions) and until a quorum exists: nobody."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NobodyAuthenticates:
 
     def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> NoReturn:  # noqa: ARG002 - a port
         """Refuse."""
-        message = "session: this enclave has no sessions yet"
+        message = "session: this enclave has no sessions"
         raise NotAuthenticated(message, field="session")
 
 

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
+from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
 
 _LOUD = (
@@ -19,28 +21,54 @@ _LOUD = (
     "casemate-mock enclave: and credential as approved. Never give it a key that can trade anything of value.\n"
 )
 
+_LOUD_SESSIONS = (
+    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real and its attestation proves nothing; it takes every\n"
+    "casemate-mock enclave: policy and credential as approved. Never give it a key that can trade anything of value.\n"
+)
 
-def make_service(*, clock: Clock | None = None) -> Service:
-    """Build the real service over the stand-ins. ``clock`` replaces the system's."""
+# What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
+MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0, 1, 2)}
+
+
+def make_service(*, clock: Clock | None = None, chain: FakeChain | None = None) -> Service:
+    """Build the real service over the stand-ins. ``clock`` replaces the system's.
+
+    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
+    credentials are still taken as approved.
+    """
     counter = counted_pauses()
+    clock = clock or SystemClock()
+    sessions = make_sessions(clock, chain) if chain else None
     return Service(
-        clock or SystemClock(),
+        clock,
         SystemRandomness(),
-        EverybodyAuthenticates(),
+        sessions or EverybodyAuthenticates(),
         EverybodyApproves(),
+        sessions=sessions,
         pauses=lambda: counter.pauses,
     )
 
 
-async def serve(listen: str, *, clock: Clock | None = None) -> None:
+def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
+    """Build the real sessions over one boot of a pretended security module."""
+    nsm = FakeNsm(
+        chain=chain,
+        now_ms=lambda: clock.now_ns() // 1_000_000,
+        random_bytes=SystemRandomness().bytes,
+        measurements=MEASUREMENTS,
+    )
+    return Sessions(clock, SystemRandomness(), nsm)
+
+
+async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:
     """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled. Raises ValueError if it cannot be bound."""
-    await _server(listen, clock).serve()
+    await _server(listen, clock, chain).serve()
 
 
-def _server(listen: str, clock: Clock | None) -> Server:
-    sys.stderr.write(_LOUD)
+def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
+    sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
     try:
-        return Server(make_service(clock=clock).handle, listen)
+        return Server(make_service(clock=clock, chain=chain).handle, listen)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 
