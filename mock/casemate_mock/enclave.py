@@ -22,8 +22,8 @@ _LOUD = (
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real and its attestation proves nothing; it takes every\n"
-    "casemate-mock enclave: policy and credential as approved. Never give it a key that can trade anything of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real, its attestation proves nothing, and it\n"
+    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key of value.\n"
 )
 
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.

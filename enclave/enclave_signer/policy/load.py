@@ -40,8 +40,8 @@ _BPS: Final = 10_000
 _SECOND_MS: Final = 1_000
 _DAY_MS: Final = 86_400_000
 _ASSET: Final = re.compile(r"[A-Za-z0-9]{1,20}", re.ASCII)
-_VENUE_PUBLIC_KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SYMBOL: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
+_PUBLIC_KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_VENUE_SYMBOL: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9]{1,20}/[A-Za-z0-9]{1,20}(?::[A-Za-z0-9]{1,20})?", re.ASCII)
 
 _TRADING: Final = frozenset({Operation.CREATE, Operation.AMEND})

@@ -1,4 +1,4 @@
-"""Every byte form of a session, each behind a domain tag of its own. ``docs/client-protocol.md`` is the specification."""
+"""Every byte form of a session, each behind a domain tag of its own, as ``docs/client-protocol.md`` specifies them."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class CipherState:
 class SymmetricState:
     """Chaining key, hash and key of a handshake (section 5.2)."""
 
-    __slots__ = ("_ck", "_cipher", "h")
+    __slots__ = ("_cipher", "_ck", "h")
 
     def __init__(self, prologue: bytes) -> None:
         """Begin with the protocol's name and mix in the prologue."""
@@ -97,7 +97,7 @@ class SymmetricState:
         return "<SymmetricState>"
 
     def mix_hash(self, data: bytes) -> None:
-        """h = HASH(h || data)."""
+        """Set h to HASH(h || data)."""
         self.h = hashlib.sha256(self.h + data).digest()
 
     def mix_key(self, material: bytes) -> None:

@@ -57,9 +57,7 @@ class Sessions:
         """
         self._witness.seal(policy.digest)
         self._table.clear()
-        self._engines = {
-            name: Ed25519PublicKey.from_public_bytes(key) for name, key in policy.engine_keys.items()
-        }
+        self._engines = {name: Ed25519PublicKey.from_public_bytes(key) for name, key in policy.engine_keys.items()}
         self._statement = forms.user_data(policy, self.keys.session_public, self.keys.receipt_public)
         self._prologue = forms.prologue(self._statement)
 
@@ -146,6 +144,5 @@ class Sessions:
     def _now(self) -> int:
         """Return the clock's time, or the latest seen: a clock that goes backwards lengthens no session."""
         now = self._clock()
-        if now > self._seen:
-            self._seen = now
+        self._seen = max(self._seen, now)
         return self._seen
