@@ -5,16 +5,23 @@ Judging, signing and counting are the production code; what is missing is everyt
 
 import argparse
 import asyncio
+import hmac
+import os
 import sys
+import time
 from collections.abc import Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
+from enclave_signer import encode
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
+from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
+from enclave_signer.session.table import Session
 from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
+from signer_api.v1 import intent_pb2
 
 _LOUD = (
     "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
@@ -58,6 +65,39 @@ def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
         measurements=MEASUREMENTS,
     )
     return Sessions(clock, SystemRandomness(), nsm)
+
+
+def session_keeper(service: Service) -> Sessions:
+    """Return the sessions of a service that was made with a chain."""
+    sessions = service._sessions  # noqa: SLF001 - to measure
+    if not isinstance(sessions, Sessions):
+        message = "this service has no sessions"
+        raise TypeError(message)
+    return sessions
+
+
+class BenchSession:
+    """A session that was put into the table without a handshake: to measure what one costs."""
+
+    def __init__(self, sessions: Sessions, engine: str) -> None:
+        """Nothing that ships can do this."""
+        secret = os.urandom(80)
+        now = time.time_ns()
+        self._session = Session(secret[:16], engine, (secret[16:48], secret[48:]), now)
+        self._key = secret[16:48]
+        self._sessions = sessions
+        sessions._table.add(self._session, now)  # noqa: SLF001 - see above
+
+    def seal(self, counter: int, intent: bytes) -> intent_pb2.SealedIntent:
+        """Seal as an engine does."""
+        mac = hmac.digest(self._key, forms.intent_text(self._session.id, counter, intent), "sha256")
+        return intent_pb2.SealedIntent(session=self._session.id, counter=counter, intent=intent, mac=mac)
+
+    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes) -> None:
+        """Do what a session adds to one intent: tell the sender, prove the answer."""
+        sender = self._sessions.identify(sealed.session, sealed.counter, sealed.intent, sealed.mac)
+        if sender.prove is not None:
+            encode.proven(judged, sealed.counter, sender.prove)
 
 
 async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:

@@ -236,9 +236,9 @@ def test_s3_the_answer_to_another_intent_is_no_answer(front: Front) -> None:
 
 
 def test_nothing_is_handed_over_to_an_enclave_that_is_not_the_expected_one(front: Front) -> None:
-    with sync(front, front.rig.sealer(pins=front.rig.pins(pcrs={0: MEASUREMENTS[1]}))) as gateway:
-        with pytest.raises(NotAttested, match="pcr_mismatch"):
-            gateway.submit(front.rig.order())
+    sealer = front.rig.sealer(pins=front.rig.pins(pcrs={0: MEASUREMENTS[1]}))
+    with sync(front, sealer) as gateway, pytest.raises(NotAttested, match="pcr_mismatch"):
+        gateway.submit(front.rig.order())
     assert [name for name, _ in front.asked] == ["Attest"]
 
 
