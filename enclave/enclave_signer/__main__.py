@@ -12,7 +12,7 @@ from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
-from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
+from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ def _sessions() -> Sessions | None:
 
 
 async def _serve(listen: str) -> None:
-    counter = counted_pauses()
+    counter = pause_counter()
     sessions = _sessions()
     service = Service(
         SystemClock(),
@@ -42,7 +42,7 @@ async def _serve(listen: str) -> None:
         sessions=sessions,
         pauses=lambda: counter.pauses,
     )
-    server = Server(service.handle, listen)
+    server = Server(service.handle, listen, counter.watch)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     await serve_until_told(server)
 

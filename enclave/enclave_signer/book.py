@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from enclave_signer.exposure import Book
     from enclave_signer.model import Amend, Order, PositionSide, Side
 
+    # Engine, policy version, amend.
+    AmendKey = tuple[str, int, Amend]
+
 # After the end of a signature: clocks of venue and enclave may differ by this much, and a request may linger.
 MARGIN_NS: Final = 10_000_000_000
 _SWEPT_A_CALL: Final = 4
@@ -41,6 +44,7 @@ class Entry:
         "side",
         "sticky",
         "symbol",
+        "uses",
         "valid_until",
         "version",
     )
@@ -56,6 +60,7 @@ class Entry:
         keep_until: int,
         sticky: bool,
         reserved: int,
+        uses: int,
         book: Book,
         version: int,
     ) -> None:
@@ -70,6 +75,7 @@ class Entry:
         self.keep_until = keep_until
         self.sticky = sticky
         self.reserved = reserved
+        self.uses = uses
         self.book = book
         self.version = version
         self.closed = False
@@ -78,8 +84,8 @@ class Entry:
         # The order as amended; None while `raw` says it all.
         self.order: Order | None = None
         self.ids: tuple[str, ...] = (order.client_order_id,)
-        # (engine, policy version, amend) -> its signed bytes and their end.
-        self.amends: dict[tuple[str, int, Amend], tuple[bytes, int]] | None = None
+        # The signed bytes of each live amend, the end of their signature and that of the intent.
+        self.amends: dict[AmendKey, tuple[bytes, int, int]] | None = None
         self.orders: Orders | None = None
 
 
@@ -108,7 +114,7 @@ class Orders:
         entry.ids = (*entry.ids, client_order_id)
         self.table.size += 1
 
-    def close(self, entry: Entry, filled: int, uses: int, now: int) -> None:
+    def close(self, entry: Entry, filled: int, now: int) -> None:
         """The order can fill no more: move the position and release what was reserved.
 
         A signature that is counted more than once could still make another order while it lives. The share
@@ -116,8 +122,8 @@ class Orders:
         """
         entry.closed = True
         self.open -= 1
-        if uses > 1 and now < entry.keep_until:
-            entry.late = entry.reserved - entry.reserved // uses
+        if entry.uses > 1 and now < entry.keep_until:
+            entry.late = entry.reserved - entry.reserved // entry.uses
         entry.book.fill(entry.side, entry.leg, filled)
         entry.book.reserve(entry.side, entry.leg, entry.late - entry.reserved)
         if now >= entry.keep_until:
@@ -125,6 +131,7 @@ class Orders:
 
     def forget(self, entry: Entry) -> None:
         """Let go of an order that nobody needs any more."""
+        self.table.drop_amends(entry)
         for name in entry.ids:
             # The id may have been taken again since, after an earlier call of this for the same entry.
             if self.by_id.get(name) is entry:
@@ -144,7 +151,7 @@ class Table:
     __slots__ = ("_due", "_serial", "capacity", "size")
 
     def __init__(self, capacity: int) -> None:
-        """Keep at most ``capacity`` ids."""
+        """Keep at most ``capacity`` ids and live amends."""
         self.capacity = capacity
         self.size = 0
         self._due: list[tuple[int, int, Entry]] = []
@@ -154,6 +161,28 @@ class Table:
         """Count an entry and note when to look at it again."""
         self.size += 1
         self.schedule(entry)
+
+    def keep_amend(self, entry: Entry, key: AmendKey, judged: bytes, ends: int) -> None:
+        """Remember an amend's answer, whose signature ``ends``; it takes as much room as an order does."""
+        if entry.amends is None:
+            entry.amends = {}
+        entry.amends[key] = (judged, ends, key[2].valid_until)
+        self.size += 1
+        self.schedule(entry)
+
+    def drop_amends(self, entry: Entry, until: int | None = None) -> None:
+        """Forget an order's amends, or those whose intents ended by ``until``."""
+        if entry.amends is None:
+            return
+        left = {} if until is None else {key: kept for key, kept in entry.amends.items() if kept[2] > until}
+        self.size -= len(entry.amends) - len(left)
+        entry.amends = left or None
+
+    def room_for_amend(self, entry: Entry, now: int) -> bool:
+        """Whether one more live amend of this order may be remembered; forgets the dead ones when there are many."""
+        if entry.amends is not None and len(entry.amends) >= _LIVE_AMENDS:
+            self.drop_amends(entry, now)
+        return entry.amends is None or len(entry.amends) < _LIVE_AMENDS
 
     def schedule(self, entry: Entry) -> None:
         """Look at the entry when its ``keep_until`` has passed."""
@@ -167,27 +196,19 @@ class Table:
             entry = heappop(due)[2]
             # An amend may have prolonged it; then another note of it is in the heap.
             if entry.keep_until <= now:
-                _expire(entry)
+                self._expire(entry)
             most -= 1
 
-    def full(self, now: int) -> bool:
-        """Whether there is no room, after letting go of everything that may go."""
-        if self.size < self.capacity:
+    def full(self, now: int, rows: int = 1) -> bool:
+        """Whether there is no room for so many more, after letting go of everything that may go."""
+        if self.size + rows <= self.capacity:
             return False
         self.sweep(now, len(self._due))
-        return self.size >= self.capacity
+        return self.size + rows > self.capacity
 
-
-def _expire(entry: Entry) -> None:
-    # The bytes are dead: a repeat is refused from here on without them.
-    entry.judged = None
-    entry.amends = None
-    if entry.orders is not None and (entry.closed or not entry.sticky):
-        entry.orders.forget(entry)
-
-
-def room_for_amend(entry: Entry, now: int) -> bool:
-    """Whether one more live amend may be remembered; forgets the dead ones when there are many."""
-    if entry.amends is not None and len(entry.amends) >= _LIVE_AMENDS:
-        entry.amends = {raw: kept for raw, kept in entry.amends.items() if kept[1] > now}
-    return entry.amends is None or len(entry.amends) < _LIVE_AMENDS
+    def _expire(self, entry: Entry) -> None:
+        # The bytes are dead: a repeat is refused from here on without them.
+        entry.judged = None
+        self.drop_amends(entry)
+        if entry.orders is not None and (entry.closed or not entry.sticky):
+            entry.orders.forget(entry)

@@ -106,6 +106,10 @@ class Credential(_Opaque):
             if not value.isascii() or (value and not value.isprintable()):
                 message = f"{name} must be printable ASCII"
                 raise BadCredential(message, field=name)
+        if " " in api_key:
+            # Blanks at its ends are cut off on the way, so that two spellings would be one key.
+            message = "apiKey must have no blanks"
+            raise BadCredential(message, field="apiKey")
         if not api_key:
             message = "apiKey is empty"
             raise BadCredential(message, field="apiKey")

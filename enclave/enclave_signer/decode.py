@@ -77,11 +77,11 @@ def decode_intent(data: bytes) -> Intent:
     kind = message.WhichOneof("kind")
     if kind is None:
         _wrong("kind", "one kind of intent is required")
-    # Known fields alone would be as long as what came, were there no unknown ones.
-    length = message.ByteSize()
+    # What was authenticated is what is judged, and no more: an unknown field, one that comes twice or a number in a
+    # longer form than it needs makes the bytes longer than the message that was read.
     message.DiscardUnknownFields()
-    if message.ByteSize() != length:
-        _wrong(kind, "there are fields that this version does not know")
+    if message.ByteSize() != len(data):
+        _wrong(kind, "fields that this version does not know, or not in the shortest form")
     return _READERS[kind](getattr(message, kind))
 
 

@@ -45,14 +45,17 @@ class CannotListen(Exception):
 class Server:
     """Serves one ``handle`` at one address."""
 
-    __slots__ = ("_handle", "_handled", "_server", "address")
+    __slots__ = ("_handle", "_handled", "_server", "_serving", "address")
 
-    def __init__(self, handle: Callable[[bytes], bytes], listen: str) -> None:
-        """Bind; raises CannotListen. Must be made within a running event loop."""
+    def __init__(
+        self, handle: Callable[[bytes], bytes], listen: str, serving: Callable[[], None] | None = None
+    ) -> None:
+        """Bind; raises CannotListen. Must be made within a running event loop. ``serving`` is told once it serves."""
         if _LISTEN.fullmatch(listen) is None:
             message = f"cannot listen on {listen}: expected unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT"
             raise CannotListen(message)
         self._handle = handle
+        self._serving = serving
         self._handled = 0
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS)
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -64,6 +67,8 @@ class Server:
         gc.collect()
         gc.freeze()
         gc.disable()
+        if self._serving is not None:
+            self._serving()
         try:
             await self._collect_between_orders()
         finally:
@@ -110,7 +115,9 @@ class Server:
             else:
                 idle += 1
                 if idle == _IDLE_ROUNDS:
+                    # What survives this is here to stay, and need not be looked through again.
                     gc.collect()
+                    gc.freeze()
 
 
 def _why_not(listen: str) -> str:

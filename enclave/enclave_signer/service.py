@@ -149,10 +149,14 @@ class Service:
         if live is not None and live.policy.deployment != policy.deployment:
             reason = f"deployment: {policy.deployment}: expected {live.policy.deployment}, the live policy's"
             raise BadPolicy(reason, field="deployment")
+        try:
+            # First what may fail, at a venue that lacks the account's environment: a policy is live in full or not.
+            self._vault.keep(policy.accounts.values())
+        except BadCredential as error:
+            raise BadPolicy(error.message, field=error.field) from None
         if self._sessions is not None:
             self._sessions.policy_changes(policy)
         self._judge.load(policy, self._now())
-        self._vault.keep(policy.accounts.values())
         self._signing.policy_changed()
         return self._loaded(envelope.request_id)
 

@@ -150,7 +150,7 @@ class Signing:
             return encode.repeated(case.judged)
         if case.entry is None:
             raise Refused("fault", "no order to amend")
-        wire = site.amend(amend, original(case.entry), _scope(case).instrument, self._stamp(case))
+        wire = site.amend(_said(amend, case), original(case.entry), _scope(case).instrument, self._stamp(case))
         judged = self._yes(case, wire, amend.client_order_id)
         self._judge.count_amend(case, amend, judged)
         return judged
@@ -174,10 +174,10 @@ class Signing:
         instrument: Instrument,
         site: Site,
     ) -> bytes:
-        self._judge.may_derive(operation, desk, entry.symbol)
         now = self._now()
-        # Without an intent there is no end to hold: the policy's longest, or what the venue fixes.
-        until = now + (desk.longest_ns if desk.fixed else min(desk.max_age_ns, desk.longest_ns))
+        self._judge.may_derive(operation, desk, entry.symbol, now)
+        # Without an intent there is no end to hold but the policy's longest and the venue's.
+        until = now + min(desk.max_age_ns, desk.longest_ns)
         case = Case(operation, Seat("", desk, {}, {}, {}), None, now, now, until)
         signature_gaps.check(case)
         validity.check(case)
@@ -247,6 +247,13 @@ def _scope(case: Case) -> Scope:
     if case.scope is None:
         raise Refused("instrument", "no instrument")
     return case.scope
+
+
+def _said(amend: Amend, case: Case) -> Amend:
+    """Say in full what was judged, if the order was amended before: the host may have held that amend back (S2)."""
+    if case.entry is None or case.entry.order is None:
+        return amend
+    return amend._replace(quantity=case.order.quantity, price=case.order.price)
 
 
 def _build_plain(

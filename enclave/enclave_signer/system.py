@@ -28,8 +28,6 @@ class SystemRandomness:
         return os.urandom(count)
 
 
-def counted_pauses() -> PauseCounter:
-    """Return a counter of the garbage collector's pauses that watches already."""
-    counter = PauseCounter(time.perf_counter_ns)
-    counter.watch()
-    return counter
+def pause_counter() -> PauseCounter:
+    """Return a counter of the garbage collector's pauses; the server starts it when it serves."""
+    return PauseCounter(time.perf_counter_ns)

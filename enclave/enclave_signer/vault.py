@@ -51,11 +51,6 @@ class Vault:
                 raise BadCredential(message, field="apiKey")
         self._held[account.name] = _held(account, mark, credential)
 
-    def site(self, account: str) -> Site | None:
-        """Return what signs for the account, or None while it has no credential."""
-        held = self._held.get(account)
-        return None if held is None else held.site
-
     def keep(self, accounts: Iterable[Account]) -> None:
         """A policy is live: forget what it does not name, and bind the rest to their places in it."""
         known = {account.name: account for account in accounts}

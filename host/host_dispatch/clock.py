@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -14,6 +14,26 @@ class Clock(Protocol):
 
     def monotonic_ns(self) -> int:
         """Return nanoseconds of a clock that never steps."""
+
+
+class Moment(NamedTuple):
+    """One moment on both clocks (ns), from which later ones can be told although the wall clock steps."""
+
+    wall: int
+    monotonic: int
+
+    @classmethod
+    def now(cls, clock: Clock) -> Moment:
+        """Return this moment."""
+        return cls(clock.now_ns(), clock.monotonic_ns())
+
+    def latest(self, clock: Clock) -> int:
+        """Return the wall time that it is at the latest: a clock set back makes nothing young again."""
+        return max(clock.now_ns(), self.wall + clock.monotonic_ns() - self.monotonic)
+
+    def earliest(self, clock: Clock) -> int:
+        """Return the wall time that it is at the earliest: a clock set forward proves no time to have passed."""
+        return min(clock.now_ns(), self.wall + clock.monotonic_ns() - self.monotonic)
 
 
 class SystemClock:

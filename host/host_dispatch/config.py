@@ -75,6 +75,10 @@ def parse(document: Mapping[str, object], venues: Mapping[str, Collection[str]])
     config = _config(top, venues)
     top.finish()
     _check_tcp(config, mistakes)
+    enclave = config.enclave.text
+    # What comes back are signed requests, in clear: they are not for a network.
+    if config.enclave.is_tcp and enclave and not enclave.startswith("127.0.0.1:"):
+        mistakes.append(f"enclave: {enclave!r}: expected unix:/absolute/path, vsock:CID:PORT or 127.0.0.1:PORT")
     if mistakes:
         raise ConfigError(mistakes)
     return config

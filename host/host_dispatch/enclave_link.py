@@ -52,8 +52,16 @@ _OPTIONS: Final = (
 _log = logging.getLogger("casemate.host.enclave")
 
 
+class _Queued(NamedTuple):
+    """One that waits to be written: what, whom to answer, and until when (monotonic seconds of the loop)."""
+
+    item: wire.EnclaveRequest | intent_pb2.SealedIntent
+    answer: Answer
+    deadline: float
+
+
 class _Waiting(NamedTuple):
-    """One request on the stream: whom to answer, and until when (monotonic seconds of the loop)."""
+    """One request on the stream: whom to answer, and until when."""
 
     answers: Sequence[Answer]
     deadline: float
@@ -66,9 +74,9 @@ class EnclaveLink:
         """``target`` as gRPC writes it; nothing is connected before :meth:`start`."""
         self._target = target
         self._timeout = timeout_ms / 1000
-        self._urgent: deque[tuple[wire.EnclaveRequest | intent_pb2.SealedIntent, Answer]] = deque()
-        self._normal: deque[tuple[wire.EnclaveRequest | intent_pb2.SealedIntent, Answer]] = deque()
-        # In the order of their deadlines: all have the same length.
+        # All three are in the order of their deadlines, but for what urgent ones overtake.
+        self._urgent: deque[_Queued] = deque()
+        self._normal: deque[_Queued] = deque()
         self._waiting: dict[int, _Waiting] = {}
         self._last_id = 0
         self._wake = asyncio.Event()
@@ -108,13 +116,19 @@ class EnclaveLink:
         """Have one intent judged; raises NotTakenError at once while the enclave cannot be reached."""
         self._enqueue(sealed, answer, urgent=urgent)
 
-    def derive(self, account: str, client_order_id: str, operation: int, answer: Answer) -> None:
-        """Ask for the derived request (query or cancel) of an order that the enclave signed."""
+    def derive(
+        self, account: str, client_order_id: str, operation: int, answer: Answer, *, closed: bool = False
+    ) -> None:
+        """Ask for the derived request (query or cancel) of an order that the enclave signed.
+
+        ``closed``: a query among finished orders, where the venue keeps those apart.
+        """
         request = wire.EnclaveRequest(
             derived=wire.DerivedRequest(
                 account=account,
                 client_order_id=client_order_id,
                 operation=operation,  # type: ignore[arg-type] # an IntEnum of the same values
+                closed=closed,
             )
         )
         self._enqueue(request, answer, urgent=True)
@@ -132,7 +146,8 @@ class EnclaveLink:
     def _enqueue(self, item: wire.EnclaveRequest | intent_pb2.SealedIntent, answer: Answer, *, urgent: bool) -> None:
         if not self.up:
             raise NotTakenError(Reason.ENCLAVE_UNAVAILABLE, "the enclave cannot be reached")
-        (self._urgent if urgent else self._normal).append((item, answer))
+        queued = _Queued(item, answer, self._loop.time() + self._timeout)
+        (self._urgent if urgent else self._normal).append(queued)
         self._wake.set()
 
     # --- the stream
@@ -149,6 +164,8 @@ class EnclaveLink:
             except grpc.aio.UsageError:
                 # Writing on a stream that has just ended.
                 pass
+            except Exception:  # noqa: BLE001 - whatever an enclave answers, the host connects again
+                _log.exception("a fault on the stream to the enclave")
             finally:
                 was_up, self.up = self.up, False
                 self._lose("the stream to the enclave broke")
@@ -186,11 +203,14 @@ class EnclaveLink:
         except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
             # The reading side sees the end too and reconnects.
             stream.cancel()
+        except Exception:  # noqa: BLE001 - without a writer the link would be up and dumb
+            _log.exception("a fault while writing to the enclave")
+            stream.cancel()
 
     def _next_request(self) -> wire.EnclaveRequest:
         """Coalesce what is queued: one derived request, one intent, or a batch."""
         queue = self._urgent or self._normal
-        first, answer = queue.popleft()
+        first, answer, deadline = queue.popleft()
         number = self._next_id()
         answers = [answer]
         if isinstance(first, wire.EnclaveRequest):
@@ -203,13 +223,14 @@ class EnclaveLink:
                 request = wire.EnclaveRequest(request_id=number, sign=first)
             else:
                 request = wire.EnclaveRequest(request_id=number, sign_batch=wire.SealedBatch(intents=intents))
-        self._waiting[number] = _Waiting(answers, self._loop.time() + self._timeout)
+        # Of a batch the first one's; the rest came at most a moment later.
+        self._waiting[number] = _Waiting(answers, deadline)
         return request
 
     def _take_more(self, intents: list[intent_pb2.SealedIntent], answers: list[Answer]) -> None:
         for queue in (self._urgent, self._normal):
-            while queue and len(intents) < _BATCH and not isinstance(queue[0][0], wire.EnclaveRequest):
-                item, answer = queue.popleft()
+            while queue and len(intents) < _BATCH and not isinstance(queue[0].item, wire.EnclaveRequest):
+                item, answer, _ = queue.popleft()
                 intents.append(item)  # type: ignore[arg-type] # checked in the line above
                 answers.append(answer)
 
@@ -236,12 +257,13 @@ class EnclaveLink:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             now = self._loop.time()
-            while self._waiting:
-                number, waiting = next(iter(self._waiting.items()))
-                if waiting.deadline > now:
-                    break
-                del self._waiting[number]
-                _fail(waiting.answers, NotTakenError(Reason.ENCLAVE_TIMEOUT, "the enclave did not answer in time"))
+            late = [number for number, waiting in self._waiting.items() if waiting.deadline <= now]
+            for number in late:
+                _fail(self._waiting.pop(number).answers, _too_late())
+            # An enclave that reads no more holds up what is queued, too.
+            for queue in (self._urgent, self._normal):
+                while queue and queue[0].deadline <= now:
+                    _fail([queue.popleft().answer], _too_late())
 
     def _lose(self, message: str) -> None:
         error = NotTakenError(Reason.ENCLAVE_UNAVAILABLE, message)
@@ -250,7 +272,7 @@ class EnclaveLink:
             _fail(item.answers, error)
         for queue in (self._urgent, self._normal):
             while queue:
-                _fail([queue.popleft()[1]], error)
+                _fail([queue.popleft().answer], error)
 
 
 def _hand(answer: Answer, item: wire.JudgedOrNot | wire.EnclaveReply) -> None:
@@ -279,7 +301,11 @@ def not_judged(reply: wire.NotJudged) -> NotTakenError:
     )
 
 
+def _too_late() -> NotTakenError:
+    return NotTakenError(Reason.ENCLAVE_TIMEOUT, "the enclave did not answer in time")
+
+
 def _unreachable(error: grpc.aio.AioRpcError) -> NotTakenError:
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return NotTakenError(Reason.ENCLAVE_TIMEOUT, "the enclave did not answer in time")
+        return _too_late()
     return NotTakenError(Reason.ENCLAVE_UNAVAILABLE, "the enclave cannot be reached")

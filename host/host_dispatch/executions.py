@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from host_dispatch.errors import NotTakenError, Reason
+from host_dispatch.journal.records import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -86,7 +87,10 @@ class ExecutionHub:
         # No await between seeing that nothing is left to replay and subscribing: nothing can fall between.
         while last < self.head:
             upto = self.head
-            page = await journal.reports(last, upto, _PAGE)
+            try:
+                page = await journal.reports(last, upto, _PAGE)
+            except JournalError as error:
+                raise NotTakenError(Reason.JOURNAL_UNAVAILABLE, str(error)) from error
             for sequence, account, payload in page:
                 if watcher.wants(account):
                     yield payload

@@ -9,18 +9,19 @@ import hmac
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
+from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.session.table import Session
-from enclave_signer.system import SystemClock, SystemRandomness, counted_pauses
+from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
@@ -37,13 +38,14 @@ _LOUD_SESSIONS = (
 MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0, 1, 2)}
 
 
-def make_service(*, clock: Clock | None = None, chain: FakeChain | None = None) -> Service:
+def make_service(
+    *, clock: Clock | None = None, chain: FakeChain | None = None, pauses: Callable[[], Pauses] = Pauses
+) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
     With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
     credentials are still taken as approved.
     """
-    counter = counted_pauses()
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
     return Service(
@@ -52,7 +54,7 @@ def make_service(*, clock: Clock | None = None, chain: FakeChain | None = None) 
         sessions or EverybodyAuthenticates(),
         EverybodyApproves(),
         sessions=sessions,
-        pauses=lambda: counter.pauses,
+        pauses=pauses,
     )
 
 
@@ -107,8 +109,10 @@ async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | N
 
 def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
     sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
+    counter = pause_counter()
+    service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
     try:
-        return Server(make_service(clock=clock, chain=chain).handle, listen)
+        return Server(service.handle, listen, counter.watch)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 

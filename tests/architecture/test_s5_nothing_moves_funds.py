@@ -69,7 +69,9 @@ INSTRUCTIONS = {
     "orderHistoryQueryAll",
     "balanceQuery",
 }
-MOVES_FUNDS = re.compile(r"withdraw|transfer|payout|convert|sub-?account|redeem|borrow|sapi|listenKey|logon|login", re.I)
+MOVES_FUNDS = re.compile(
+    r"withdraw|transfer|payout|convert|sub-?account|redeem|borrow|sapi|listenKey|logon|login", re.IGNORECASE
+)
 
 
 def _texts(path: Path) -> set[str]:

@@ -213,9 +213,9 @@ def test_cancel_halt_and_orders_reach_their_methods(host: FakeHost) -> None:
     assert [name for name, _ in host.asked] == ["Cancel", "CancelAll", "Halt", "List"]
 
 
-def test_dry_run_answers_each_line_and_exits_1_if_one_is_bad() -> None:
+def test_dry_run_answers_each_line_and_a_bad_one_is_an_answer_and_no_failure() -> None:
     done = run("dry-run", stdin='{"op": "nonsense"}\n\n[]\n')
-    assert done.returncode == 1
+    assert done.returncode == 0
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == 2
     assert all("reason" in answer["error"] for answer in answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -73,7 +74,7 @@ def _fields(intent: OrderIntent) -> dict[str, object]:
 
 def write_journal(path: Path, intents: list[tuple[int, Intent]], refused: tuple[int, ...] = ()) -> Path:
     """A journal with these intents of engine mm-1 (docs/journal.md), some of them refused when they came."""
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "CREATE TABLE events (sequence INTEGER PRIMARY KEY, time INTEGER, account TEXT, client_order_id TEXT,"
             " operation INTEGER, kind INTEGER, intent INTEGER, payload BLOB)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 import uuid
@@ -154,7 +155,7 @@ def test_no_signature_is_in_the_journal(casemate_stack: RunningStack, engine: En
     name = uuid.uuid4().hex
     engine.call("Submit", engine.limit(name, price="59000"), wire.SubmitReply)
     path = Path(casemate_stack.gateway.removeprefix("unix:")).parent / "journal.db"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as journal:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal, journal:
         payloads = [row[0] for row in journal.execute("SELECT payload FROM events WHERE client_order_id = ?", (name,))]
     assert len(payloads) == 3
     for payload in payloads:

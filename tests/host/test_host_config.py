@@ -146,3 +146,10 @@ def test_addresses_of_each_form_are_read(text: str, tcp: bool) -> None:  # noqa:
 )
 def test_other_addresses_are_not(text: str) -> None:
     assert parse_address(text) is None
+
+
+def test_the_enclave_is_never_reached_in_clear_over_a_network() -> None:
+    for address in ("10.0.0.5:5000", "enclave.internal:5000", "0.0.0.0:5000"):
+        with pytest.raises(ConfigError) as failed:
+            parse({"listen": ["unix:/a"], "enclave": address, "journal": {"path": "/j.db"}}, {})
+        assert any("127.0.0.1:PORT" in mistake for mistake in failed.value.mistakes)

@@ -29,7 +29,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
             ("load", *PERCENTILES, "x", "per s", "allowed", "failed"), [_row(*item) for item in results.items()]
         )
     yield ""
-    yield "resident memory (MiB): " + ", ".join(f"{name} {kib / 1024:.0f}" for name, kib in found["memory_kib"].items())
+    sent = sum(measured["orders"] for measured in found["signed"].values())
+    for moment, sizes in found["memory_kib"].items():
+        each = ", ".join(f"{name} {kib / 1024:.0f}" for name, kib in sizes.items())
+        yield f"resident memory {moment} {sent:,} orders that stay open (MiB): {each}"
     for name, pauses in found["gc"].items():
         yield (
             f"garbage collector, {name}: {pauses['collections']} pauses, longest {pauses['longest_us']} us, "

@@ -41,8 +41,9 @@ async def run(scale: float, note: Callable[[str], None]) -> dict[str, Any]:
     note("stack, rate limits as published: to the signed reply")
     async with DemoStack() as stack:
         found["floor"] = await _floor(stack, scale)
+        found["memory_kib"] = {"before": _memory(stack)}
         found["signed"] = await _signed(stack, scale, note)
-        found["memory_kib"] = _memory(stack)
+        found["memory_kib"]["after"] = _memory(stack)
         found["gc"] = await _gc(stack)
     note("stack, rate limits lifted: to the venue's acknowledgement")
     async with DemoStack(("--no-rate-limits",)) as stack:

@@ -7,18 +7,20 @@ because a document with a mistake never becomes a policy.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 from enclave_signer.decimals import Amount, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _EXPECTED_NAME: Final = "1 to 64 characters of A-Z a-z 0-9 _ -"
 _SHOWN: Final = 60
 _MOST: Final = 1000
+# Known names that a mistake lists.
+_NAMED: Final = 12
 _DAY_MINUTES: Final = 1440
 _NOTHING: Final = Amount(0, "0")
 
@@ -139,14 +141,11 @@ class Fields:
 
     def members(self, name: str, words: Mapping[str, _Item], *, least: int = 0) -> frozenset[_Item]:
         """Read a set of words of a closed list, written sorted and once each."""
-        return frozenset(words[word] for word in self._set(name, least, words.__contains__, f"of {', '.join(words)}"))
+        return frozenset(words[word] for word in self._set(name, least, words))
 
-    def names(self, name: str, known: Iterable[str] | None = None, *, least: int = 0) -> frozenset[str]:
-        """Read a set of names, or of those that are ``known``."""
-        if known is None:
-            return frozenset(self._set(name, least, lambda word: NAME.fullmatch(word) is not None, "of names"))
-        among = frozenset(known)
-        return frozenset(self._set(name, least, among.__contains__, f"of {', '.join(sorted(among)) or 'none'}"))
+    def names(self, name: str, known: Collection[str], *, least: int = 0) -> frozenset[str]:
+        """Read a set of known names; ``known`` is something that finds one at once."""
+        return frozenset(self._set(name, least, known))
 
     def maps(self, name: str, key: str, *, least: int = 0) -> Iterator[Fields]:
         """Read a list of maps, sorted by the text under ``key`` and once each."""
@@ -176,16 +175,16 @@ class Fields:
         self.wrong(name, value, "sorted days of the week, 0 (Monday) to 6")
         return frozenset()
 
-    def _set(self, name: str, least: int, known: Callable[[str], bool], of: str) -> list[str]:
+    def _set(self, name: str, least: int, known: Collection[str]) -> list[str]:
         value = self._take(name)
         texts = isinstance(value, list) and all(isinstance(word, str) for word in value)
         if not isinstance(value, list) or not texts or len(value) < least or not _sorted_once(value):
-            self.wrong(name, value, f"a sorted list without repeats, of at least {least}, {of}")
+            self.wrong(name, value, f"a sorted list without repeats, of at least {least}, of {_some(known)}")
             return []
         for word in value:
-            if not known(word):
-                self.wrong(name, word, f"one {of}")
-        return [word for word in value if known(word)]
+            if word not in known:
+                self.wrong(name, word, f"one of {_some(known)}")
+        return [word for word in value if word in known]
 
     def _take(self, name: str) -> Any:  # noqa: ANN401 - a CBOR value; every caller checks it
         # An absent key is no null: every reader notes it as the mistake that it is.
@@ -193,6 +192,11 @@ class Fields:
 
     def _at(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
+
+
+def _some(known: Collection[str]) -> str:
+    names = list(islice(known, _NAMED))
+    return ", ".join([*names, "..."] if len(known) > _NAMED else names) or "none"
 
 
 class _Absent:

@@ -12,9 +12,9 @@ from enclave_signer.decode import decode_intent
 from enclave_signer.errors import EnclaveError, Refused
 from enclave_signer.halts import Standing
 from enclave_signer.model import HaltScope, Operation, Order, OrderType, TimeInForce
-from enclave_signer.policy import limits, max_age, unknown_order
+from enclave_signer.policy import denied, limits, max_age, unknown_order
 from enclave_signer.policy.case import OPERATIONS, Case
-from enclave_signer.policy.prepared import prepare
+from enclave_signer.policy.prepared import NS_IN_MS, prepare
 from enclave_signer.policy.rules import (
     AMEND_LAST,
     AMENDED,
@@ -91,14 +91,14 @@ class Judge:
         """Return an account of the live policy."""
         return None if self.live is None else self.live.desks.get(account)
 
-    def may_derive(self, operation: Operation, desk: Desk, symbol: str) -> None:
+    def may_derive(self, operation: Operation, desk: Desk, symbol: str, now: int) -> None:
         """Refuse what a derived signature would also be good for, unless some engine has the right to it here."""
         also = desk.account.venue.declaration.also.get(operation, frozenset()) - _DERIVED
-        missing = also - {
+        scopes = [own[desk.name].scopes[symbol] for own in self._seats.values() if desk.name in own]
+        missing = {
             right
-            for own in self._seats.values()
-            if desk.name in own
-            for right in own[desk.name].scopes[symbol].operations
+            for right in also
+            if not any(right in scope.operations and denied.by(scope.denials, right, now) is None for scope in scopes)
         }
         if missing:
             names = ", ".join(sorted(right.name for right in missing))
@@ -132,11 +132,14 @@ class Judge:
             kept = entry.amends.get((seat.engine, self.version, amend))
             if kept is not None and now < kept[1]:
                 return Repeat(kept[0])
+            if kept is not None:
+                raise Refused("duplicate", "the signature of this amend has ended")
         _ask(AMENDED, case)
         if entry is not None and scope is not None:
             case.trade(merged(entry, amend), entry, amend.new_client_order_id)
             case.size(scope)
-            case.reserve = max(0, case.reserve - entry.reserved)
+            # Signatures of another policy's time may still be good for as many orders as they were counted then.
+            case.reserve = max(0, case.units * max(entry.uses, seat.desk.uses) - entry.reserved)
         _ask(AMEND_LAST, case)
         return case
 
@@ -157,7 +160,7 @@ class Judge:
         if closed.filled_quantity.units > entry.reserved:
             reason = "more was filled than was signed"
             raise Refused("max_quantity", reason, (("filled_quantity", closed.filled_quantity.text),))
-        orders.close(entry, closed.filled_quantity.units, seat.desk.uses, now)
+        orders.close(entry, closed.filled_quantity.units, now)
 
     def halt(self, engine: str, halt: Halt, now: int) -> None:
         """Judge a HALT and put it in force: an engine's covers its own accounts, and must hit something."""
@@ -204,10 +207,11 @@ class Judge:
             order,
             raw,
             judged,
-            valid_until=case.valid_until,
+            valid_until=case.ends_ms * NS_IN_MS,
             keep_until=case.alive_until + MARGIN_NS,
             sticky=resting or bool(scope.exposures),
             reserved=case.reserve,
+            uses=scope.desk.uses,
             book=scope.book,
             version=self.version,
         )
@@ -222,14 +226,13 @@ class Judge:
         limits.count(case)
         scope.book.reserve(entry.side, entry.leg, case.reserve)
         entry.reserved += case.reserve
+        entry.uses = max(entry.uses, scope.desk.uses)
         entry.order = case.order
-        if entry.amends is None:
-            entry.amends = {}
-        entry.amends[case.seat.engine, self.version, amend] = (judged, case.valid_until)
         if amend.new_client_order_id:
             scope.desk.ledger.orders.rename(entry, amend.new_client_order_id)
         entry.keep_until = max(entry.keep_until, case.alive_until + MARGIN_NS)
-        self._ledger.table.schedule(entry)
+        key = (case.seat.engine, self.version, amend)
+        self._ledger.table.keep_amend(entry, key, judged, case.ends_ms * NS_IN_MS)
         self._ledger.table.sweep(case.now)
 
     def _repeated(self, entry: Entry, engine: str, order: Order, raw: bytes, now: int) -> bytes | None:

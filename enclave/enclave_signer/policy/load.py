@@ -178,8 +178,9 @@ def _check_instrument(fields: Fields, instrument: Instrument, placement: Placeme
         fields.wrong("symbol", instrument.symbol, f"{expected}, of base, quote, settle and kind")
     if instrument.settle == instrument.base:
         fields.wrong("settle", instrument.settle, "no inverse contract: they are not supported yet")
-    elif spot and instrument.settle != instrument.quote:
-        fields.wrong("settle", instrument.settle, f"the quote currency, {instrument.quote}, for spot")
+    elif instrument.settle != instrument.quote:
+        # The notional is in quote units: counted in another currency it would be another number.
+        fields.wrong("settle", instrument.settle, f"the quote currency, {instrument.quote}")
     if spot and instrument.contract_size.text != "1":
         fields.wrong("contract_size", instrument.contract_size.text, "1 for spot")
     if spot is not (placement.margin_mode is MarginMode.CASH):

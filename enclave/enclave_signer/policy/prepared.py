@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enclave_signer.model import Operation, OrderType, Side, TimeInForce
 from enclave_signer.venues.declaration import Gap, ValidityKind
@@ -109,8 +109,6 @@ class Scope:
     book: Book
     exposures: tuple[ExposureLimit, ...]
     halt: Standing | None = None
-    # Encoded parts of replies, owned by the encoder.
-    encoded: bytes = b""
 
 
 @dataclass(slots=True, eq=False)
@@ -190,20 +188,52 @@ def _desk(account: Account, ledger: Ledger, max_age_ms: int) -> Desk:
 def _seat(engine: str, desk: Desk, windows: Mapping[str, Window]) -> Seat:
     grants = [grant for grant in desk.account.grants if engine in grant.engines]
     denials = [each for each in desk.account.denials if not each.engines or engine in each.engines]
+    # Most symbols share their rules: each set of them is indexed once.
+    indexed: dict[tuple[str, ...], _Rules] = {}
     return Seat(
         engine=engine,
         desk=desk,
-        scopes={symbol: _scope(desk, symbol, grants, denials, windows) for symbol in desk.account.listings},
+        scopes={
+            symbol: _scope(desk, symbol, _rules(desk, symbol, grants, denials, indexed), windows)
+            for symbol in desk.account.listings
+        },
         operations=_operations(grants, desk),
-        denials=_index_denials([each for each in denials if not each.symbols or Operation.BALANCES in each.operations]),
+        denials=_index_denials([each for each in denials if _concerns_account(each, desk)], desk),
     )
 
 
-def _scope(desk: Desk, symbol: str, grants: list[Grant], denials: list[Denial], windows: Mapping[str, Window]) -> Scope:
+def _concerns_account(denial: Denial, desk: Desk) -> bool:
+    """Whether a denial is about balances: of every symbol, by name, or about what a read of them is also good for."""
+    also = desk.account.venue.declaration.also.get(Operation.BALANCES, frozenset())
+    reads = bool(also) and (not denial.operations or bool(also & denial.operations))
+    return not denial.symbols or Operation.BALANCES in denial.operations or reads
+
+
+class _Rules(NamedTuple):
+    """What grants and denials come to for a symbol."""
+
+    operations: Mapping[Operation, str]
+    grants: Mapping[int, tuple[GrantBounds, ...]]
+    denials: Mapping[int, tuple[Denial, ...]]
+
+
+def _rules(
+    desk: Desk, symbol: str, grants: list[Grant], denials: list[Denial], indexed: dict[tuple[str, ...], _Rules]
+) -> _Rules:
+    given = [grant for grant in grants if symbol in grant.symbols]
+    denied = [each for each in denials if not each.symbols or symbol in each.symbols]
+    # No name is empty, so an empty one parts the two lists.
+    key = (*(each.name for each in given), "", *(each.name for each in denied))
+    found = indexed.get(key)
+    if found is None:
+        found = indexed[key] = _Rules(_operations(given, desk), _index_grants(given), _index_denials(denied, desk))
+    return found
+
+
+def _scope(desk: Desk, symbol: str, rules: _Rules, windows: Mapping[str, Window]) -> Scope:
     account, listing = desk.account, desk.account.listings[symbol]
     instrument = listing.instrument
     unit_value = instrument.contract_size.units * listing.price_max.units
-    here = [grant for grant in grants if symbol in grant.symbols]
     return Scope(
         desk=desk,
         instrument=instrument,
@@ -212,9 +242,9 @@ def _scope(desk: Desk, symbol: str, grants: list[Grant], denials: list[Denial], 
         price_min=listing.price_min.units,
         price_max=listing.price_max.units,
         unit_value=unit_value,
-        operations=_operations(here, desk),
-        grants=_index_grants(here),
-        denials=_index_denials([each for each in denials if not each.symbols or symbol in each.symbols]),
+        operations=rules.operations,
+        grants=rules.grants,
+        denials=rules.denials,
         limits=tuple(_rolling(each, windows[each.name]) for each in account.limits if symbol in each.symbols),
         book=desk.ledger.book(symbol),
         exposures=tuple(_bound(each, unit_value) for each in account.exposures if each.symbol == symbol),
@@ -259,17 +289,21 @@ def _index_grants(grants: list[Grant]) -> dict[int, tuple[GrantBounds, ...]]:
     return {key: tuple(found) for key, found in index.items()}
 
 
-def _index_denials(denials: list[Denial]) -> dict[int, tuple[Denial, ...]]:
+def _index_denials(denials: list[Denial], desk: Desk) -> dict[int, tuple[Denial, ...]]:
+    """Denials by shape: what is denied is denied too as the other use of a signature (S2)."""
+    also = desk.account.venue.declaration.also
     index: dict[int, list[Denial]] = {}
     for each in denials:
-        for operation in each.operations or Operation:
-            for key in _denied_shapes(each, operation):
+        for operation in Operation:
+            meant = {operation, *also.get(operation, ())} & (each.operations or frozenset(Operation))
+            for key in {key for what in meant for key in _denied_shapes(each, what, operation)}:
                 index.setdefault(key, []).append(each)
     return {key: tuple(found) for key, found in index.items()}
 
 
-def _denied_shapes(denial: Denial, operation: Operation) -> Iterator[int]:
-    if operation in TRADING:
+def _denied_shapes(denial: Denial, what: Operation, operation: Operation) -> Iterator[int]:
+    """Yield the shapes of ``operation`` that are denied because ``what``, which it is good for, is."""
+    if what in TRADING:
         sides, types = denial.sides or Side, denial.types or OrderType
         yield from _shapes(
             operation, sides, types, denial.times_in_force or TimeInForce, market=not denial.times_in_force
@@ -278,7 +312,11 @@ def _denied_shapes(denial: Denial, operation: Operation) -> Iterator[int]:
     # A cancel or a read has no side, type or time in force. A denial that has them is about orders, unless it
     # names the operation: then it is meant, and a denial errs on the side of refusing.
     about_orders = denial.sides or denial.types or denial.times_in_force
-    if not about_orders or operation in denial.operations:
+    if about_orders and what not in denial.operations:
+        return
+    if operation in TRADING:
+        yield from _shapes(operation, Side, OrderType, TimeInForce)
+    else:
         yield shape(operation, 0, 0, 0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from enclave_signer.book import room_for_amend
 from enclave_signer.errors import Refused
 from enclave_signer.model import Operation
 
@@ -15,10 +14,13 @@ NAME: Final = "table_full"
 
 
 def check(case: Case) -> None:
-    """Refuse an id that there is no room for, or an amend too many of one order."""
-    if case.client_order_id and case.seat.desk.ledger.orders.table.full(case.now):
+    """Refuse what there is no room for: an order's or an amend's answer, an amend's new id, too many amends of one."""
+    table, entry = case.seat.desk.ledger.orders.table, case.entry
+    amending = case.operation is Operation.AMEND
+    rows = 2 if amending and case.client_order_id else 1
+    if table.full(case.now, rows):
         raise Refused(NAME, "the table of order ids is full", numbers(case))
-    if case.operation is Operation.AMEND and case.entry is not None and not room_for_amend(case.entry, case.now):
+    if amending and entry is not None and not table.room_for_amend(entry, case.now):
         raise Refused(NAME, "too many amends of this order are still alive")
 
 

@@ -22,15 +22,15 @@ def check(case: Case) -> None:
     """Decide when the signature ends, or refuse."""
     desk = case.seat.desk
     longest = case.now + desk.longest_ns
-    if desk.fixed:
-        if longest > case.valid_until and not desk.fixed_accepted:
-            raise Refused(NAME, "the venue fixes a validity that outlives valid_until", numbers(case))
-        case.ends_ms = case.valid_until // _NS_IN_MS
-        case.alive_until = max(longest, case.valid_until)
-        return
     case.ends_ms = ends_ms = min(case.valid_until, longest) // _NS_IN_MS
-    case.alive_until = ends_ms * _NS_IN_MS
-    if ends_ms - case.now // _NS_IN_MS < desk.shortest_ms:
+    # The id is kept for as long as the signature lives or the same intent could be judged again, whichever is later.
+    case.alive_until = case.valid_until
+    if desk.fixed:
+        if longest > case.valid_until:
+            if not desk.fixed_accepted:
+                raise Refused(NAME, "the venue fixes a validity that outlives valid_until", numbers(case))
+            case.alive_until = longest
+    elif ends_ms - case.now // _NS_IN_MS < desk.shortest_ms:
         raise Refused(NAME, "less validity is left than the venue's shortest", numbers(case))
 
 

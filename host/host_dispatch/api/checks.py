@@ -46,17 +46,18 @@ def parse(kind: type[M], data: bytes) -> M:
         raise NotTakenError(Reason.MALFORMED, message) from None
 
 
-def check_sealed(sealed: SealedIntent, path: str = "sealed") -> None:
+def check_sealed(sealed: SealedIntent, path: str = "sealed.") -> None:
     """Refuse an intent that is missing or too large, and seals that are."""
     size = len(sealed.intent)
     if not size:
-        raise NotTakenError(Reason.MALFORMED, "there is no intent", field=f"{path}.intent")
+        raise NotTakenError(Reason.MALFORMED, "there is no intent", field=f"{path}intent")
     if size > INTENT_BYTES:
         message = f"an intent holds at most {INTENT_BYTES} bytes, this one {size}"
-        raise NotTakenError(Reason.TOO_LARGE, message, field=f"{path}.intent")
-    if len(sealed.session) > _SEAL_BYTES or len(sealed.mac) > _SEAL_BYTES:
-        message = f"session and mac hold at most {_SEAL_BYTES} bytes each"
-        raise NotTakenError(Reason.TOO_LARGE, message, field=path)
+        raise NotTakenError(Reason.TOO_LARGE, message, field=f"{path}intent")
+    for name, seal in (("session", sealed.session), ("mac", sealed.mac)):
+        if len(seal) > _SEAL_BYTES:
+            message = f"{name} holds at most {_SEAL_BYTES} bytes, this one {len(seal)}"
+            raise NotTakenError(Reason.TOO_LARGE, message, field=path.rstrip(".") or name)
 
 
 def check_submit(request: wire.SubmitRequest, allowed: Collection[int], venues: Collection[str]) -> None:

@@ -101,7 +101,10 @@ class ApiServer:
             else:
                 port = self._server.add_secure_port(address.text, _credentials(tls))
         except (RuntimeError, OSError) as error:
-            message = f"cannot listen on {address.text}: {error}"
+            hint = (
+                "" if tls is None or address.path else "; are certificate, key and client_ca of [tls] PEM and a pair?"
+            )
+            message = f"cannot listen on {address.text}: {error}{hint}"
             raise BindError(message) from error
         return f"{address.text.rpartition(':')[0]}:{port}"
 

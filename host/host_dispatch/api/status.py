@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 DOMAIN: Final = "casemate"
+# A status travels in trailers, of which gRPC takes 8 KiB in all; the message is in it twice.
+_TEXT_BYTES: Final = 1024
 
 CODES: Final = {
     Reason.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -52,17 +54,25 @@ async def abort(context: grpc.aio.ServicerContext[bytes, bytes], error: NotTaken
     details = any_pb2.Any()
     details.Pack(
         error_details_pb2.ErrorInfo(
-            reason=error.reason,
+            reason=_trimmed(error.reason),
             domain=DOMAIN,
             metadata={
-                "field": error.field,
+                "field": _trimmed(error.field),
                 "retry_can_help": "true" if error.retry_can_help else "false",
                 **dict(error.extra),
             },
         )
     )
-    status = status_pb2.Status(code=code.value[0], message=error.message, details=[details])
-    await context.abort(code, error.message, (("grpc-status-details-bin", status.SerializeToString()),))
+    message = _trimmed(error.message)
+    status = status_pb2.Status(code=code.value[0], message=message, details=[details])
+    await context.abort(code, message, (("grpc-status-details-bin", status.SerializeToString()),))
+
+
+def _trimmed(text: str) -> str:
+    """Cut a text that comes from elsewhere to what a trailer bears; "..." shows that it was longer."""
+    if len(text.encode()) <= _TEXT_BYTES:
+        return text
+    return text.encode()[: _TEXT_BYTES - 3].decode(errors="ignore") + "..."
 
 
 def not_taken(error: NotTakenError) -> wire.NotTaken:

@@ -11,6 +11,8 @@ from host_dispatch.outcome import WRITES, ErrorClass, Operation, OrderState, Rea
 from host_dispatch.transport.base import NotSentError, ReplyLostError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from host_dispatch.clock import Clock
     from host_dispatch.dispatcher.sites import Site
     from host_dispatch.telemetry.counters import Counters
@@ -29,20 +31,21 @@ _log = logging.getLogger("casemate.host.courier")
 class Courier:
     """See the module's text."""
 
-    def __init__(self, transport: Transport, clock: Clock, counters: Counters, *, timeout_ms: int) -> None:
+    def __init__(self, transport: Transport, counters: Counters, *, timeout_ms: int) -> None:
         """``timeout_ms`` bounds one exchange, connecting included."""
         self._transport = transport
-        self._clock = clock
         self._counters = counters
         self._timeout_ms = timeout_ms
 
-    async def carry(self, site: Site, signed: SignedRequest, operation: Operation, until: int) -> Reading:
+    async def carry(
+        self, site: Site, signed: SignedRequest, operation: Operation, may_leave: Callable[[], bool]
+    ) -> Reading:
         """Send once and read the reply; raises NotSentError or ReplyLostError.
 
-        ``until``: from this moment on (wall clock, ns) no byte may leave (D4).
+        ``may_leave`` is asked right before the first byte does (D4).
         """
         try:
-            reply = await self._transport.send(signed, self._timeout_ms, lambda: self._clock.now_ns() < until)
+            reply = await self._transport.send(signed, self._timeout_ms, may_leave)
         except NotSentError as error:
             self._counters.add("not_sent")
             site.failed(str(error))
@@ -83,10 +86,10 @@ class Errand:
         self._signed = signed
         self._clock = clock
         self._lane = site.lane(signed.account)
-        self._result: asyncio.Future[tuple[Reading, int]] = asyncio.get_running_loop().create_future()
+        self._result: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
 
-    async def run(self) -> tuple[Reading, int]:
-        """Return the reading and when it was asked for (wall clock, ns); raises as the courier does."""
+    async def run(self) -> Reading:
+        """Return the reading; raises as the courier does."""
         self._lane.join(self)
         return await self._result
 
@@ -103,22 +106,31 @@ class Errand:
             self._result.set_exception(NotSentError("the read waited past its validity"))
             self._lane.leave()
             return
-        self._task = asyncio.get_running_loop().create_task(self._carry(now))
+        self._task = asyncio.get_running_loop().create_task(self._carry())
 
-    async def _carry(self, asked_at: int) -> None:
+    async def _carry(self) -> None:
         try:
-            reading = await self._courier.carry(self._site, self._signed, self.operation, self._signed.valid_until)
+            reading = await self._courier.carry(self._site, self._signed, self.operation, self._may_leave)
         except (NotSentError, ReplyLostError) as error:
-            if not self._result.done():
-                self._result.set_exception(error)
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits hears of it whatever went wrong
+            _log.error("a fault while reading", exc_info=error)
+            self._fail(ReplyLostError("a fault in the host"))
         else:
             if self.operation is Operation.QUERY:
                 # Some venues answer with a list that the order asked for is somewhere in.
                 reading = narrow(reading, client_order_id=self._signed.client_order_id)
             if not self._result.done():
-                self._result.set_result((reading, asked_at))
+                self._result.set_result(reading)
         finally:
             self._lane.leave()
+
+    def _may_leave(self) -> bool:
+        return self._clock.now_ns() < self._signed.valid_until
+
+    def _fail(self, error: Exception) -> None:
+        if not self._result.done():
+            self._result.set_exception(error)
 
 
 def is_lost(operation: Operation, reading: Reading) -> bool:

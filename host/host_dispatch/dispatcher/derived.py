@@ -16,10 +16,11 @@ _PASSING: Final = frozenset({Reason.ENCLAVE_UNAVAILABLE, Reason.ENCLAVE_TIMEOUT}
 
 
 async def derive(
-    link: EnclaveLink, account: str, client_order_id: str, operation: Operation
+    link: EnclaveLink, account: str, client_order_id: str, operation: Operation, *, closed: bool = False
 ) -> signer_pb2.SignedRequest | None:
     """Return the signed query or cancel, None where the enclave gives none or something else than was asked for.
 
+    ``closed``: a query among finished orders, where the venue keeps those apart.
     Raises NotTakenError if the enclave was not reached: asking again can help.
     """
     if not client_order_id:
@@ -35,7 +36,7 @@ async def derive(
             future.set_exception(failure or NotTakenError(Reason.INTERNAL, "the enclave did not answer"))
 
     try:
-        link.derive(account, client_order_id, operation, answer)
+        link.derive(account, client_order_id, operation, answer, closed=closed)
         judged = await future
     except NotTakenError as failure:
         if failure.reason in _PASSING:

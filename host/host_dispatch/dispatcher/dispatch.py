@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dispatch_api.v1 import dispatch_pb2 as wire
+from host_dispatch.clock import Moment
 from host_dispatch.dispatcher.lane import Rank
 from host_dispatch.dispatcher.machine import OrderMachine
 from host_dispatch.journal.records import EventKind, EventRow, OrderRow
@@ -12,6 +13,7 @@ from host_dispatch.outcome import ErrorClass, Operation, OrderState
 from signer_api.v1 import intent_pb2
 
 if TYPE_CHECKING:
+    from host_dispatch.clock import Clock
     from host_dispatch.dispatcher.lane import Lane
     from host_dispatch.dispatcher.retry import RetryPlan
     from host_dispatch.dispatcher.sites import Site
@@ -40,7 +42,11 @@ class Waiter(Protocol):
 class Driver(Protocol):
     """What carries a dispatch's turn out."""
 
-    def on_turn(self, dispatch: Dispatch, now: int) -> None:
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+
+    def on_turn(self, dispatch: Dispatch) -> None:
         """It holds a slot of its lane now."""
 
 
@@ -84,9 +90,9 @@ class Dispatch:
         machine: OrderMachine,
         site: Site | None,
         driver: Driver,
-        received: int,
+        received: Moment,
     ) -> None:
-        """``intent``: sequence of its INTENT record; ``received``: monotonic ns."""
+        """``intent``: sequence of its INTENT record; ``received``: when it came."""
         self.routing = routing
         self.account = routing.account
         self.venue = routing.venue
@@ -142,12 +148,24 @@ class Dispatch:
 
     def is_stale(self, now: int) -> bool:
         """Whether its validity has ended."""
-        return now >= self.machine.valid_until
+        return now >= self.machine.valid_until or self.now() >= self.machine.valid_until
 
-    def go(self, now: int) -> None:
+    def may_leave(self) -> bool:
+        """Whether its first byte may still leave."""
+        return self.now() < self.machine.valid_until
+
+    def now(self) -> int:
+        """Return the time that counts for its validity (wall clock, ns): a step back does not lengthen it."""
+        return self.received.latest(self.driver.clock)
+
+    def elapsed(self) -> int:
+        """Return nanoseconds since it came."""
+        return self.driver.clock.monotonic_ns() - self.received.monotonic
+
+    def go(self, now: int) -> None:  # noqa: ARG002 - it has a clock of its own, see `now`
         """Its turn."""
         self.holds_slot = True
-        self.driver.on_turn(self, now)
+        self.driver.on_turn(self)
 
     def release(self) -> None:
         """Give the slot back, once."""
@@ -256,7 +274,7 @@ def recovered(routing: wire.Routing, intent: int, plan: RetryPlan, site: Site | 
     """Return a dispatch that an earlier process left behind after SENDING."""
     operation = Operation(routing.operation)
     machine = OrderMachine.recovered(operation, routing.valid_until, plan)
-    dispatch = Dispatch(routing, intent, machine, site, driver, 0)
+    dispatch = Dispatch(routing, intent, machine, site, driver, Moment.now(driver.clock))
     dispatch.placed = True
     dispatch.state = OrderState.UNKNOWN
     return dispatch

@@ -1,8 +1,9 @@
 """One queue for each venue account: cancels overtake (D7), and an account in trouble waits alone (D6).
 
 Order: cancels, then reads (they resolve what is UNKNOWN), then orders of high priority, then the others; within
-each, first come first served. Cancels and reads have slots of their own, so that they leave even while every
-slot for orders waits for a venue that does not answer.
+each, first come first served. Whoever waits for a rate limit holds up only those who need the same. Cancels and
+reads have slots of their own, so that they leave even while every slot for orders waits for a venue that does not
+answer.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Lane:
         self._out = 0
         self._timer: asyncio.TimerHandle | None = None
         self._next_sweep = 0
+        self._wait = 0
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -115,31 +117,36 @@ class Lane:
             self._timer.cancel()
             self._timer = None
         while (queue := self._next_queue()) is not None:
-            passenger = queue[0]
-            now = self._clock.now_ns()
-            if passenger.is_stale(now):
-                queue.popleft()
-                self._start(passenger, now)
-                continue
-            wait = self._wait_ns(passenger)
-            if wait:
-                self._sweep(now)
-                self._wake_in(min(wait, _SWEEP_NS))
-                return
-            queue.popleft()
-            self._start(passenger, now)
+            self._start(queue.popleft(), self._clock.now_ns())
         if len(self):
             self._sweep(self._clock.now_ns())
-            self._wake_in(_SWEEP_NS)
+            self._wake_in(min(self._wait, _SWEEP_NS))
 
     def _next_queue(self) -> deque[Passenger] | None:
-        limit = self._slots + self._reserved
+        """Return the queue whose first may go now, or is stale; None with ``_wait`` set if there is none."""
+        self._wait = _SWEEP_NS
+        now, limit = self._clock.now_ns(), self._slots + self._reserved
+        # What those of higher rank wait for; whoever needs none of it does not wait for them.
+        scarce: frozenset[tuple[str, str]] = frozenset()
         for rank, queue in enumerate(self._queues):
             if rank == Rank.HIGH:
                 limit = self._slots
-            if queue and self._out < limit:
+            if not queue or self._out >= limit:
+                continue
+            first = queue[0]
+            if first.is_stale(now):
                 return queue
+            if scarce and not scarce.isdisjoint(self._needs(first)):
+                continue
+            wait = self._wait_ns(first)
+            if not wait:
+                return queue
+            self._wait = min(self._wait, wait)
+            scarce |= self._needs(first)
         return None
+
+    def _needs(self, passenger: Passenger) -> frozenset[tuple[str, str]]:
+        return self._gate.budget.needs(passenger.operation, self.account, passenger.symbol)
 
     def _wait_ns(self, passenger: Passenger) -> int:
         now = self._clock.monotonic_ns()

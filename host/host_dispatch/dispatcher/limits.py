@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,11 +111,29 @@ class Budget:
                 counter.take(weight, now)
         return wait
 
+    def needs(self, operation: Operation, account: str, symbol: str) -> frozenset[tuple[str, str]]:
+        """Return which counters a request takes from: who has none in common cannot get in another's way."""
+        costs = (cost for cost in self._reader.cost(operation) if cost.weight)
+        return frozenset(_key(self._buckets[cost.bucket], account, symbol) for cost in costs)
+
     def _counter(self, bucket: Bucket, account: str, symbol: str) -> Counter:
-        shared = {"ip": "", "account": account, "instrument": f"{account}\0{symbol}"}[bucket.scope]
-        counter = self._counters.get((bucket.name, shared))
+        key = _key(bucket, account, symbol)
+        counter = self._counters.get(key)
         if counter is None:
             limit = self._overrides.get(bucket.name, bucket.limit)
             make = Leaky if bucket.kind == "leaky" else Window
-            counter = self._counters[bucket.name, shared] = make(limit, bucket.window_ms * _MS)
+            counter = self._counters[key] = make(limit, bucket.window_ms * _MS)
         return counter
+
+
+def _key(bucket: Bucket, account: str, symbol: str) -> tuple[str, str]:
+    """Return the bucket's name and who shares it."""
+    match bucket.scope:
+        case "ip":
+            return bucket.name, ""
+        case "account":
+            return bucket.name, account
+        case "instrument":
+            return bucket.name, f"{account}\0{symbol}"
+        case _:
+            assert_never(bucket.scope)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from dispatch_api.v1 import dispatch_pb2 as wire
+from host_dispatch.clock import Moment
 from host_dispatch.dispatcher import machine as m
 from host_dispatch.dispatcher.dispatch import END, Dispatch, recovered
 from host_dispatch.journal.records import EventKind
@@ -59,7 +60,9 @@ def _account_for(runner: Runner, stored: StoredOrder) -> Dispatch:
 
 def _dispatch(runner: Runner, row: OrderRow) -> Dispatch:
     machine = m.OrderMachine(Operation(row.operation), row.valid_until, runner.settings.repeats)
-    dispatch = Dispatch(_routing(row), row.intent, machine, runner.sites.get(row.venue), runner, 0)
+    dispatch = Dispatch(
+        _routing(row), row.intent, machine, runner.sites.get(row.venue), runner, Moment.now(runner.clock)
+    )
     dispatch.state = OrderState.PENDING
     return dispatch
 

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Final, assert_never
 
 from dispatch_api.v1 import dispatch_pb2 as wire
+from host_dispatch.clock import Moment
 from host_dispatch.dispatcher import machine as m
 from host_dispatch.dispatcher.courier import Courier, Errand, is_lost
 from host_dispatch.dispatcher.derived import derive
@@ -70,7 +71,7 @@ class Runner:
         self.clock = clock
         self.counters = Counters()
         self.sites = {name: Site(name, reader, settings, loop, clock) for name, reader in readers.items()}
-        self.courier = Courier(transport, clock, self.counters, timeout_ms=settings.timeout_ms)
+        self.courier = Courier(transport, self.counters, timeout_ms=settings.timeout_ms)
         # Creates and amends under way, by account, client order id and operation.
         self.active: dict[tuple[str, str, int], Dispatch] = {}
         # How many intents of any kind are under way, and which of them are UNKNOWN.
@@ -109,7 +110,7 @@ class Runner:
         routing = request.routing
         machine = m.OrderMachine(operation, routing.valid_until, self.settings.repeats)
         intent, site = self.journal.next_sequence(), self.sites.get(routing.venue)
-        dispatch = Dispatch(routing, intent, machine, site, self, self.clock.monotonic_ns())
+        dispatch = Dispatch(routing, intent, machine, site, self, Moment.now(self.clock))
         dispatch.intent_bytes = request.sealed.intent
         self.live += 1
         if operation in RISKY:
@@ -122,7 +123,7 @@ class Runner:
         careful = bool(self.journal.trouble) and dispatch.operation in RISKY
 
         def written(error: JournalError | None) -> None:
-            dispatch.stages[0] = self.clock.monotonic_ns() - dispatch.received
+            dispatch.stages[0] = dispatch.elapsed()
             if careful and error is not None:
                 self._fail(dispatch, NotTakenError(Reason.JOURNAL_UNAVAILABLE, str(error)))
                 return
@@ -136,7 +137,7 @@ class Runner:
 
     def _sign(self, dispatch: Dispatch, sealed: intent_pb2.SealedIntent) -> None:
         def answer(judged: signer_pb2.Judged | None, failure: NotTakenError | None) -> None:
-            dispatch.stages[1] = self.clock.monotonic_ns() - dispatch.received
+            dispatch.stages[1] = dispatch.elapsed()
             self.drive(dispatch, m.Judged(_judgement(dispatch, judged, failure)))
 
         try:
@@ -189,18 +190,18 @@ class Runner:
         dispatch.lane = dispatch.signed_for()[0].lane(dispatch.account)
         dispatch.lane.join(dispatch)
 
-    def on_turn(self, dispatch: Dispatch, now: int) -> None:
+    def on_turn(self, dispatch: Dispatch) -> None:
         """It is this dispatch's turn in its lane."""
-        self.drive(dispatch, m.Turn(now))
+        self.drive(dispatch, m.Turn(dispatch.now()))
 
     def _write_sending(self, dispatch: Dispatch) -> None:
         dispatch.state = OrderState.SENDING
         dispatch.placed = True
-        dispatch.stages[2] = self.clock.monotonic_ns() - dispatch.received
+        dispatch.stages[2] = dispatch.elapsed()
 
         def written(error: JournalError | None) -> None:
             dispatch.placed = error is None
-            self.drive(dispatch, m.SendingWritten(error is None, self.clock.now_ns()))
+            self.drive(dispatch, m.SendingWritten(error is None, dispatch.now()))
 
         self._recorder.sending(dispatch, written)
 
@@ -209,29 +210,34 @@ class Runner:
     async def _transmit(self, dispatch: Dispatch) -> None:
         site, signed = dispatch.signed_for()
         try:
-            reading = await self.courier.carry(site, signed, dispatch.operation, dispatch.machine.valid_until)
+            reading = await self.courier.carry(site, signed, dispatch.operation, dispatch.may_leave)
         except NotSentError as error:
             dispatch.view = dispatch.said("NOT_SENT", str(error))
-            self.drive(dispatch, m.NotSent(self.clock.now_ns()))
+            self.drive(dispatch, m.NotSent(dispatch.now()))
         except ReplyLostError as error:
             dispatch.view = dispatch.said("REPLY_LOST", str(error))
-            self.drive(dispatch, m.ReplyLost(self.clock.now_ns()))
+            self.drive(dispatch, m.ReplyLost(dispatch.now()))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, a byte may have left
             _log.error("a fault while sending", exc_info=error)
-            self.drive(dispatch, m.ReplyLost(self.clock.now_ns()))
+            self.drive(dispatch, m.ReplyLost(dispatch.now()))
         else:
             self._on_reading(dispatch, reading)
 
     def _on_reading(self, dispatch: Dispatch, reading: Reading) -> None:
-        dispatch.stages[3] = self.clock.monotonic_ns() - dispatch.received
+        dispatch.stages[3] = dispatch.elapsed()
         dispatch.view = dispatch.said(reading.code, reading.message)
         absorb(dispatch.view, reading)
         if is_lost(dispatch.operation, reading):
-            self.drive(dispatch, m.ReplyLost(self.clock.now_ns()))
+            self.drive(dispatch, m.ReplyLost(dispatch.now()))
             return
         self.drive(dispatch, m.Replied(reading.state, reading.error))
         if dispatch.operation is not Operation.CREATE:
             self.observer.observe(dispatch.account, dispatch.client_order_id, reading)
+        if dispatch.operation is Operation.CANCEL and reading.error is None and reading.state is None:
+            # Taken, to be carried out later: without asking, the order would look open for ever.
+            asking = self.resolver.follow(dispatch)
+            if asking is not None:
+                self._spawn(asking)
 
     async def _transmit_again(self, dispatch: Dispatch, again: m.TransmitAgain) -> None:
         await asyncio.sleep(again.delay_ms / 1000)
@@ -245,13 +251,13 @@ class Runner:
             fresh = await derive(self.link, dispatch.account, dispatch.client_order_id, dispatch.operation)
         except NotTakenError:
             return
-        if fresh is not None and fresh.venue == dispatch.venue:
+        if fresh is not None and (fresh.venue, fresh.symbol) == (dispatch.venue, dispatch.symbol):
             dispatch.signed = fresh
             dispatch.machine.valid_until = fresh.valid_until
 
     async def read(self, signed: signer_pb2.SignedRequest, operation: Operation) -> Reading:
         """Carry one read out; raises NotSentError or ReplyLostError."""
-        reading, _ = await Errand(self.courier, self.sites[signed.venue], signed, operation, self.clock).run()
+        reading = await Errand(self.courier, self.sites[signed.venue], signed, operation, self.clock).run()
         if operation is Operation.QUERY and reading.error is None:
             self.observer.observe(signed.account, signed.client_order_id, reading)
         return reading
@@ -396,7 +402,8 @@ def _judgement(dispatch: Dispatch, judged: signer_pb2.Judged | None, failure: No
     if judged.verdict.decision != signer_pb2.DECISION_ALLOW:
         return m.Judgement.REFUSED
     if dispatch.operation in _NO_REQUEST:
-        return m.Judgement.NO_REQUEST
+        # A signed request means that the intent was of another kind than the routing said.
+        return m.Judgement.MISROUTED if judged.HasField("request") else m.Judgement.NO_REQUEST
     if not judged.HasField("request") or mismatch(dispatch.routing, judged.request):
         return m.Judgement.MISROUTED
     dispatch.signed = judged.request

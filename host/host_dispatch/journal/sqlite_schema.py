@@ -7,6 +7,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import JournalError
 from host_dispatch.journal.sqlite_migrations import MIGRATIONS
 
@@ -46,6 +47,8 @@ def prepare(path: Path, *, durability: str) -> sqlite3.Connection:
         connection = connect(path, durability=durability)
         _check(connection, path)
         _migrate(connection)
+        for columns, table in statements.COLUMNS:
+            connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
     except (sqlite3.Error, OSError) as error:
         message = f"the journal {path} cannot be opened: {error}"
         raise JournalError(message) from error
@@ -77,6 +80,9 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    is_used = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
+    if version < 0 or (version == 0 and is_used):
+        raise JournalError("this database is no journal but somebody else's; name another file")
     if version > len(MIGRATIONS):
         message = f"the journal has schema version {version}; this host knows {len(MIGRATIONS)}: use a newer host"
         raise JournalError(message)

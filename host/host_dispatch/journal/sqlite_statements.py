@@ -22,6 +22,8 @@ _EVENT_COLUMNS: Final = "sequence, time, account, client_order_id, operation, ki
 _ORDER_COLUMNS: Final = (
     "intent, sequence, account, client_order_id, operation, venue, symbol, state, placed, ended, valid_until"
 )
+#: What the tables must have, whatever version they say they are of.
+COLUMNS: Final = ((_EVENT_COLUMNS, "events"), (_ORDER_COLUMNS, "orders"))
 
 
 def _rows(columns: str, count: int) -> str:

@@ -8,6 +8,7 @@ add headers, unpack bodies. All of it is off, and the tests hold it off.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 _AUTOMATIC: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 _LARGEST_REPLY: Final = 4 << 20
+# RFC 9110, 5.1 and 5.5: a token, and one line of visible ASCII.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[ -~]*")
+# The transport's own to say.
+_FRAMING: Final = frozenset({"connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"})
 _KEEP_ALIVE_SECONDS: Final = 55.0
 _CONNECT_SECONDS: Final = 5.0
 
@@ -58,8 +64,9 @@ class _MarkedRequest(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Refuse a connection that is closed already and a request that is too late, else mark and send."""
         departure = _DEPARTURE.get()
-        link = conn.transport
-        if link is None or link.is_closing():
+        link, protocol = conn.transport, conn.protocol
+        # `should_close`: bytes came while it was idle. They would be taken for the reply to this request.
+        if link is None or link.is_closing() or protocol is None or protocol.should_close:
             raise _ClosedBeforeError
         if not departure.may_leave():
             raise _TooLateError
@@ -156,13 +163,29 @@ class HttpTransport:
         authority, slash, path = rest.partition("/")
         target = slash + path
         base = self._connect.get(authority) or f"{scheme}://{authority}"
-        url = URL(base + target, encoded=True)
-        if not slash or scheme != "https" or "@" in authority or url.raw_path_qs != target:
+        url = _read(base + target)
+        if url is None or not slash or scheme != "https" or "@" in authority or url.raw_path_qs != target:
             message = "the signed URL would not go out byte for byte"
             raise NotSentError(message)
         headers = CIMultiDict((header.name, header.value) for header in request.headers)
+        if not all(map(_is_plain, headers.items())) or not _HEADER_NAME.fullmatch(request.method):
+            message = "the signed headers would not go out as they are"
+            raise NotSentError(message)
         headers["Host"] = authority
         return url, headers
+
+
+def _read(text: str) -> URL | None:
+    try:
+        return URL(text, encoded=True)
+    except ValueError:
+        return None
+
+
+def _is_plain(header: tuple[str, str]) -> bool:
+    """Whether a header is one line, and none of those that say where a request ends."""
+    name, value = header
+    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)) and name.lower() not in _FRAMING
 
 
 def _switch_resending_off(session: aiohttp.ClientSession) -> None:

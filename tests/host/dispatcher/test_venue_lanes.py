@@ -47,6 +47,9 @@ class _Budget:
     def wait_ns(self, *_: object) -> int:
         return self.wait
 
+    def needs(self, *_: object) -> frozenset[tuple[str, str]]:
+        return frozenset({("orders", "")})
+
 
 class _Passenger:
     operation = Operation.CREATE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sqlite3
@@ -52,7 +53,7 @@ def opened(path: Path, durability: str = "full") -> SqliteJournal:
 
 
 def on_disk(path: Path, sql: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path / "j.db") as connection:
+    with contextlib.closing(sqlite3.connect(path / "j.db")) as connection, connection:
         return connection.execute(sql).fetchall()
 
 
@@ -203,7 +204,7 @@ async def test_a_damaged_file_is_refused_at_the_start(tmp_path: Path) -> None:
         await write(journal, f"order-{number}")
     await journal.close()
     path = tmp_path / "j.db"
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     data = bytearray(path.read_bytes())
     for start in range(4096, len(data), 4096):
@@ -221,7 +222,7 @@ async def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     await opened(tmp_path).close()
-    with sqlite3.connect(tmp_path / "j.db") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "j.db")) as connection, connection:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(JournalError, match="schema version 99"):
         opened(tmp_path)
