@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -11,8 +11,10 @@ from casemate.attestation import verify
 from casemate.errors import BadRequest, NotJudged, NotReady
 from casemate.session.forms import read_boot
 from casemate_mock.nitro import measure
+from enclave_signer import __main__ as shipped
 from enclave_signer.errors import EnclaveError
 from enclave_signer.session.boot import REUSE_NS
+from enclave_signer.session.sessions import Sessions
 from signer_api.v1 import signer_pb2
 from tests.session.session_rig import MEASUREMENTS, Rig
 
@@ -120,3 +122,21 @@ def test_a_security_module_that_fails_is_told_as_that(monkeypatch: pytest.Monkey
 def _fails(*_: object, **__: object) -> bytes:
     message = "InternalError: as the test asked"
     raise EnclaveError(message)
+
+
+def test_the_shipped_enclave_says_when_it_has_no_security_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> NoReturn:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(shipped, "open_device", missing)
+    assert shipped._sessions() is None
+    assert "no sessions, every intent is refused: /dev/nsm: No such file" in capsys.readouterr().err
+
+
+def test_the_shipped_enclave_takes_its_security_module_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipped, "open_device", lambda: Rig().nsm)
+    sessions = shipped._sessions()
+    assert isinstance(sessions, Sessions)
+    assert not sessions.unauthenticated
