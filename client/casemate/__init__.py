@@ -36,6 +36,7 @@ from casemate.models import (
     WaitFor,
 )
 from casemate.sealing import Sealer, UnauthenticatedSealer
+from casemate.session import AttestedSealer, Pins
 from casemate.stream import OrderStream
 from casemate.sync_gateway import SyncGateway
 
@@ -43,6 +44,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AmendIntent",
+    "AttestedSealer",
     "Balance",
     "CancelAllIntent",
     "CancelIntent",
@@ -59,6 +61,7 @@ __all__ = [
     "OrderState",
     "OrderStream",
     "OrderType",
+    "Pins",
     "ReadResult",
     "Sealer",
     "SelfTradePrevention",

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from casemate import intents, wire
+from casemate import errors, intents, wire
 from casemate.failures import About, not_judged
 from casemate.models import WaitFor
+from casemate.sealing import SessionSealer
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from casemate import errors, models
+    from casemate import models
     from casemate.sealing import Sealer
+    from signer_api.v1 import intent_pb2
 
 T = TypeVar("T")
+R = TypeVar("R", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply)
 I = TypeVar("I", bound=intents.Intent)  # noqa: E741 - I for intent
 
 DISPATCH: Final = "/casemate.dispatch.v1.OrderDispatch/"
@@ -37,14 +40,8 @@ class Call(Generic[T]):
     request: bytes
     parse: Callable[[bytes], T]
     about: About = _NOBODY
-
-
-def _submit_result(raw: bytes) -> models.SubmitResult:
-    return wire.submit_result(dispatch_pb2.SubmitReply.FromString(raw))
-
-
-def _read_result(raw: bytes) -> models.ReadResult:
-    return wire.read_result(dispatch_pb2.ReadReply.FromString(raw))
+    # Under which session an intent is handed over with this call; empty where there is none.
+    session: bytes = b""
 
 
 def _report(raw: bytes) -> models.ExecutionReport:
@@ -57,18 +54,6 @@ def _status(raw: bytes) -> models.Status:
 
 def _loaded(raw: bytes) -> models.Loaded:
     return wire.loaded(signer_pb2.Loaded.FromString(raw))
-
-
-def _batch(raw: bytes) -> tuple[models.SubmitResult | errors.NotJudged, ...]:
-    return tuple(item_result(item) for item in dispatch_pb2.SubmitBatchReply.FromString(raw).items)
-
-
-def item_result(item: dispatch_pb2.ItemReply) -> models.SubmitResult | errors.NotJudged:
-    """Read one item of a batch: a judgement, or (as a value) why there is none."""
-    if item.WhichOneof("answer") == "reply":
-        return wire.submit_result(item.reply)
-    reason = item.not_taken
-    return not_judged(reason.reason or "INTERNAL", reason.message, reason.field, retry_can_help=reason.retry_can_help)
 
 
 _METHOD_OF: Final[dict[type, str]] = {
@@ -86,12 +71,15 @@ class Calls:
     def __init__(self, sealer: Sealer, clock: Callable[[], int], validity_ns: int = DEFAULT_VALIDITY_NS) -> None:
         """``clock`` returns nanoseconds UTC; ``validity_ns`` is how long an intent lives where it does not say."""
         self._sealer = sealer
+        # The same again, if it is one that needs sessions.
+        self.sessions: SessionSealer | None = sealer if isinstance(sealer, SessionSealer) else None
         self._clock = clock
         self._validity = validity_ns
 
     def stamped(self, intent: I) -> I:
         """Fill in the times that the intent leaves open; a reference price without a time is of now."""
-        created = intent.created_at or self._clock()
+        since = self.sessions.since if self.sessions else 0
+        created = intent.created_at or max(self._clock(), since)
         valid_until = intent.valid_until or created + self._validity
         stamped = replace(intent, created_at=created, valid_until=valid_until)
         if isinstance(stamped, intents.OrderIntent | intents.AmendIntent) and stamped.reference_price:
@@ -117,22 +105,39 @@ class Calls:
         wait_for: WaitFor = WaitFor.ACKNOWLEDGED,
     ) -> Call[models.SubmitResult]:
         """Anything that changes an order."""
-        raw = self.request(intent, wait_for).SerializeToString()
-        return Call(DISPATCH + _METHOD_OF[type(intent)], raw, _submit_result, about(intent))
+        return self._call(
+            DISPATCH + _METHOD_OF[type(intent)],
+            intent,
+            self.request(intent, wait_for),
+            self.answered,
+            dispatch_pb2.SubmitReply,
+        )
 
     def submit_batch(
         self, orders: Sequence[intents.Intent], wait_for: WaitFor
-    ) -> Call[tuple[models.SubmitResult | errors.NotJudged, ...]]:
+    ) -> Call[tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]]:
         """Up to 64 intents at once."""
         requests = [self.request(order, wait_for) for order in orders]
+        handed_over = [(each.sealed, about(order)) for each, order in zip(requests, orders, strict=True)]
+
+        def parse(raw: bytes) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
+            items = dispatch_pb2.SubmitBatchReply.FromString(raw).items
+            return tuple(self.item(item, *each) for item, each in zip(items, handed_over, strict=False))
+
         raw = dispatch_pb2.SubmitBatchRequest(requests=requests).SerializeToString()
-        return Call(DISPATCH + "SubmitBatch", raw, _batch)
+        session = requests[0].sealed.session if requests and self.sessions else b""
+        return Call(DISPATCH + "SubmitBatch", raw, parse, session=session)
 
     def read(
         self, intent: intents.QueryIntent | intents.OpenOrdersIntent | intents.BalancesIntent
     ) -> Call[models.ReadResult]:
         """Anything that reads from the venue."""
-        return Call(DISPATCH + "Read", self.request(intent).SerializeToString(), _read_result, about(intent))
+
+        def answered(reply: dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About) -> models.ReadResult:
+            return wire.read_result(reply, self._proven(reply.proof, sealed, who))
+
+        request = self.request(intent)
+        return self._call(DISPATCH + "Read", intent, request, answered, dispatch_pb2.ReadReply)
 
     def get(self, account: str, client_order_id: str) -> Call[models.ExecutionReport]:
         """Latest report of one order, from the host's journal."""
@@ -158,7 +163,80 @@ class Calls:
     def halt(self, intent: intents.HaltIntent) -> Call[models.SubmitResult]:
         """Stop the enclave's signing within a scope."""
         sealed = self._sealer.seal(wire.intent_bytes(self.stamped(intent)))
-        return Call(OPERATOR + "Halt", sealed.SerializeToString(), _submit_result)
+        return Call(
+            OPERATOR + "Halt",
+            sealed.SerializeToString(),
+            lambda raw: self.answered(dispatch_pb2.SubmitReply.FromString(raw), sealed, _NOBODY),
+            session=sealed.session if self.sessions else b"",
+        )
+
+    def answered(
+        self, reply: dispatch_pb2.SubmitReply, sealed: intent_pb2.SealedIntent, who: About
+    ) -> models.SubmitResult:
+        """Read the answer to an intent; raises Unproven where it should carry the enclave's word and does not."""
+        return wire.submit_result(reply, self._proven(reply.proof, sealed, who))
+
+    def item(
+        self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
+    ) -> models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown:
+        """Read one item of a batch: a judgement, or (as a value) why there is none."""
+        if item.WhichOneof("answer") == "reply":
+            try:
+                return self.answered(item.reply, sealed, who)
+            except errors.Unproven as error:
+                return error
+        told = item.not_taken
+        why = not_judged(told.reason or "INTERNAL", told.message, told.field, retry_can_help=told.retry_can_help)
+        failed = self.failed(why, sealed.session, who)
+        return failed if isinstance(failed, errors.OutcomeUnknown) else why
+
+    def failed(self, error: errors.CasemateError, session: bytes, who: About) -> errors.CasemateError:
+        """Return what a failed call means for an intent that was handed over under a session.
+
+        A session that is not known any more is opened anew before the next intent. This one is not sealed again: it
+        is only the host's word that the enclave did not judge it.
+        """
+        if self.sessions is None or not session or not isinstance(error, errors.NotAllowed):
+            return error
+        if error.reason != "NOT_AUTHENTICATED":
+            return error
+        self.sessions.lost(session)
+        return errors.OutcomeUnknown(f"the host says: {error}", *who)
+
+    def _call(
+        self,
+        method: str,
+        intent: intents.Intent,
+        request: dispatch_pb2.SubmitRequest,
+        answered: Callable[[R, intent_pb2.SealedIntent, About], T],
+        kind: type[R],
+    ) -> Call[T]:
+        sealed, who = request.sealed, about(intent)
+        session = sealed.session if self.sessions else b""
+        return Call(
+            method,
+            request.SerializeToString(),
+            lambda raw: answered(kind.FromString(raw), sealed, who),
+            who,
+            session,
+        )
+
+    def _proven(
+        self, proof: signer_pb2.VerdictProof, sealed: intent_pb2.SealedIntent, who: About
+    ) -> signer_pb2.Verdict | None:
+        if self.sessions is None:
+            return None
+        if not self.sessions.proves(sealed.session, sealed.counter, proof):
+            message = "the answer does not carry the enclave's word"
+            raise errors.Unproven(message, *who)
+        return signer_pb2.Verdict.FromString(proof.verdict)
+
+
+def no_session(error: errors.CasemateError) -> errors.CasemateError:
+    """Return what it means for an intent that no session could be opened: it was not handed over."""
+    if isinstance(error, errors.OutcomeUnknown):
+        return errors.NotReady("NO_SESSION", f"no session could be opened: {error}", retry_can_help=True)
+    return error
 
 
 def about(intent: intents.Intent) -> About:

@@ -89,6 +89,14 @@ class Disconnected(OutcomeUnknown):
     """The gateway cannot be reached, or the connection broke during the call."""
 
 
+class Unproven(OutcomeUnknown):
+    """The answer does not carry the enclave's word: the host may have made it up, and may have sent the order."""
+
+
+class NotAttested(CasemateError):
+    """What answers could not prove to be the expected enclave: no session, and nothing was handed over."""
+
+
 class NotFound(CasemateError, LookupError):
     """The journal knows no such order."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from casemate import models
     from casemate.channel import Endpoint
-    from casemate.sealing import Sealer
+    from casemate.sealing import Opening, Sealer
 
 T = TypeVar("T")
 
@@ -54,6 +54,7 @@ class Gateway:
         """Connect lazily. ``timeout_s`` bounds each call; ``validity_ns`` is how long an intent may be sent."""
         self._endpoint = endpoint_of(gateway)
         self._calls = calls.Calls(sealer, clock, validity_ns)
+        self._opening = asyncio.Lock()
         self._timeout = timeout_s
         self._channel = self._endpoint.open()
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
@@ -89,7 +90,7 @@ class Gateway:
         timeout_s: float | None = None,
     ) -> models.SubmitResult:
         """Send one order and wait until it is signed, sent or acknowledged."""
-        return await self._call(self._calls.submit(order, wait_for), timeout_s)
+        return await self._send(lambda: self._calls.submit(order, wait_for), timeout_s)
 
     async def submit_batch(
         self,
@@ -97,9 +98,9 @@ class Gateway:
         *,
         wait_for: WaitFor = WaitFor.ACKNOWLEDGED,
         timeout_s: float | None = None,
-    ) -> tuple[models.SubmitResult | errors.NotJudged, ...]:
+    ) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
         """Send up to 64 intents in one call; each gets its own answer, in order."""
-        return await self._call(self._calls.submit_batch(orders, wait_for), timeout_s)
+        return await self._send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
 
     async def cancel(
         self,
@@ -119,7 +120,7 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._call(self._calls.submit(intent), timeout_s)
+        return await self._send(lambda: self._calls.submit(intent), timeout_s)
 
     async def cancel_all(
         self,
@@ -132,11 +133,11 @@ class Gateway:
     ) -> models.SubmitResult:
         """Cancel every open order of one symbol."""
         intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
-        return await self._call(self._calls.submit(intent), timeout_s)
+        return await self._send(lambda: self._calls.submit(intent), timeout_s)
 
     async def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Change an order's quantity and/or price; judged as a new order."""
-        return await self._call(self._calls.submit(amend), timeout_s)
+        return await self._send(lambda: self._calls.submit(amend), timeout_s)
 
     async def close_order(
         self,
@@ -152,7 +153,7 @@ class Gateway:
             client_order_id=client_order_id,
             filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
         )
-        return await self._call(self._calls.submit(intent), timeout_s)
+        return await self._send(lambda: self._calls.submit(intent), timeout_s)
 
     async def query(
         self,
@@ -172,18 +173,20 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._call(self._calls.read(intent), timeout_s)
+        return await self._send(lambda: self._calls.read(intent), timeout_s)
 
     async def open_orders(
         self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
     ) -> models.ReadResult:
         """Ask the venue for the open orders of one symbol."""
         intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
-        return await self._call(self._calls.read(intent), timeout_s)
+        return await self._send(lambda: self._calls.read(intent), timeout_s)
 
     async def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
         """Ask the venue for the account's balances."""
-        return await self._call(self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
+        return await self._send(
+            lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s
+        )
 
     async def get(
         self, account: str, client_order_id: str, *, timeout_s: float | None = None
@@ -225,7 +228,7 @@ class Gateway:
         method = self._channel.stream_stream(
             calls.DISPATCH + "Stream", request_serializer=identity, response_deserializer=identity
         )
-        return OrderStream(method, self._calls, wait_for, self._timeout)
+        return OrderStream(method, self._calls, wait_for, self._timeout, self._ready)
 
     async def status(self, *, timeout_s: float | None = None) -> models.Status:
         """Return the host's and the enclave's status."""
@@ -233,7 +236,7 @@ class Gateway:
 
     async def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
-        return await self._call(self._calls.halt(halt), timeout_s)
+        return await self._send(lambda: self._calls.halt(halt), timeout_s)
 
     async def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
@@ -266,6 +269,39 @@ class Gateway:
         """Give the enclave one account's credential."""
         return await self._call(calls.provision(account, credential, approvals), timeout_s)
 
+    async def _send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
+        """Make a call that hands an intent over; it is sealed when there is a session."""
+        await self._ready()
+        return await self._call(make(), timeout_s)
+
+    async def _ready(self) -> None:
+        """Open a session if it is time; raises NotReady or NotAttested if there is none then."""
+        sessions = self._calls.sessions
+        if sessions is None or not sessions.due():
+            return
+        async with self._opening:
+            if not sessions.due():
+                return
+            try:
+                await self._open(sessions.opening())
+            except errors.CasemateError as error:
+                if not sessions.usable():
+                    raise calls.no_session(error) from None
+                sessions.postpone()
+
+    async def _open(self, opening: Opening) -> None:
+        try:
+            step = next(opening)
+            while True:
+                try:
+                    answer = await self._call(calls.Call(step.method, step.request, bytes), None)
+                except errors.CasemateError as error:
+                    step = opening.throw(error)
+                else:
+                    step = opening.send(answer)
+        except StopIteration:
+            return
+
     async def _call(self, call: calls.Call[T], timeout_s: float | None) -> T:
         method = self._methods.get(call.method)
         if method is None:
@@ -274,7 +310,8 @@ class Gateway:
         try:
             raw = await method(call.request, timeout=self._timeout if timeout_s is None else timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise translate_async(error, call.about) from None
+            failure = translate_async(error, call.about)
+            raise self._calls.failed(failure, call.session, call.about) from None
         return call.parse(raw)
 
     async def _stream(self, call: calls.Call[T]) -> AsyncIterator[T]:

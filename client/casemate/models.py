@@ -237,12 +237,14 @@ class SubmitResult:
     """The answer to one judged intent.
 
     ``report`` is the host's claim (see :class:`ExecutionReport`), None where there is none. ``repeated``: the
-    same intent came before and nothing was sent again.
+    same intent came before and nothing was sent again. ``authenticated``: the verdict is the enclave's own word;
+    else it is as the host tells it.
     """
 
     verdict: Verdict
     report: ExecutionReport | None
     repeated: bool = False
+    authenticated: bool = False
 
     @property
     def allowed(self) -> bool:
@@ -296,7 +298,10 @@ class Balance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadResult:
-    """The answer to a query, open-orders or balances intent."""
+    """The answer to a query, open-orders or balances intent.
+
+    ``authenticated``: the verdict is the enclave's own word. What the venue answered is the host's claim in any case.
+    """
 
     verdict: Verdict
     error_class: ErrorClass | None
@@ -304,6 +309,7 @@ class ReadResult:
     venue_message: str
     orders: tuple[VenueOrder, ...] = ()
     balances: tuple[Balance, ...] = ()
+    authenticated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,16 @@
 """Sealing: turning an intent's bytes into something that proves who sent them.
 
-Authenticated sessions are to come. Until then the one sealer here proves nothing, and says so in its name: only the
-development stand-in of the enclave takes what it makes; the shipped enclave refuses it.
+:class:`casemate.session.AttestedSealer` does that under a session with an attested enclave. The one sealer here proves
+nothing, and says so in its name: only the development stand-in of the enclave takes what it makes.
 """
 
 from __future__ import annotations
 
 import itertools
-from typing import Protocol
+from collections.abc import Generator
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from signer_api.v1 import intent_pb2
+from signer_api.v1 import intent_pb2, signer_pb2
 
 
 class Sealer(Protocol):
@@ -17,6 +18,44 @@ class Sealer(Protocol):
 
     def seal(self, intent: bytes) -> intent_pb2.SealedIntent:
         """Wrap one serialised ``Intent``; the bytes inside are those given."""
+
+
+class Step(NamedTuple):
+    """A call to make on the way to a session: the method's path and the request's bytes."""
+
+    method: str
+    request: bytes
+
+
+# Yields calls, takes their answers' bytes; a call that failed is thrown in as the error that it is.
+Opening = Generator[Step, bytes, None]
+
+
+@runtime_checkable
+class SessionSealer(Sealer, Protocol):
+    """A sealer that needs a session, and knows the enclave's answers."""
+
+    @property
+    def since(self) -> int:
+        """Nanoseconds UTC: no intent may say that it was created before this."""
+
+    def usable(self) -> bool:
+        """Whether there is a session to seal under."""
+
+    def due(self) -> bool:
+        """Whether it is time to open one, the first or the next."""
+
+    def opening(self) -> Opening:
+        """Open one. Raises CasemateError."""
+
+    def postpone(self) -> None:
+        """Opening failed while there is a usable session: try again later."""
+
+    def lost(self, session: bytes) -> None:
+        """The session is not known any more."""
+
+    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof) -> bool:
+        """Whether the enclave itself gave this answer to the intent of that session and counter."""
 
 
 class UnauthenticatedSealer:

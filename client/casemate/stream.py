@@ -18,7 +18,7 @@ from casemate.failures import About, translate_async
 from dispatch_api.v1 import dispatch_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
 
     from casemate import intents, models
@@ -42,12 +42,14 @@ class OrderStream:
         make: calls.Calls,
         wait_for: WaitFor,
         timeout_s: float,
+        ready: Callable[[], Awaitable[None]],
     ) -> None:
         """Made by :meth:`casemate.Gateway.stream`."""
         self._method = method
         self._make = make
         self._wait_for = wait_for
         self._timeout = timeout_s
+        self._ready = ready
         self._queue: deque[_Waiting] = deque()
         self._unanswered: dict[tuple[int, int], _Waiting] = {}
         self._limit = 0
@@ -86,6 +88,7 @@ class OrderStream:
         """Send one intent and wait for its answer; errors as those of :meth:`casemate.Gateway.submit`."""
         if self._broken is not None:
             raise errors.NotReady("STREAM_CLOSED", f"not sent: {self._broken}", retry_can_help=True)
+        await self._ready()
         future: asyncio.Future[models.SubmitResult] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(self._make.request(intent, self._wait_for), calls.about(intent), future)
         self._queue.append(waiting)
@@ -150,8 +153,8 @@ class OrderStream:
             waiting = self._unanswered.pop((item.batch_id, item.index), None)
             if waiting is None or waiting.answer.done():
                 continue
-            result = calls.item_result(item.answer)
-            if isinstance(result, errors.NotJudged):
+            result = self._make.item(item.answer, waiting.request.sealed, waiting.about)
+            if isinstance(result, errors.CasemateError):
                 waiting.answer.set_exception(result)
             else:
                 waiting.answer.set_result(result)

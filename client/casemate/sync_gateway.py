@@ -6,6 +6,7 @@ asynchronous gateway's stream.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from casemate import models
     from casemate.channel import Endpoint
-    from casemate.sealing import Sealer
+    from casemate.sealing import Opening, Sealer
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class SyncGateway:
         """Connect lazily. ``timeout_s`` bounds each call; ``validity_ns`` is how long an intent may be sent."""
         self._endpoint = endpoint_of(gateway)
         self._calls = calls.Calls(sealer, clock, validity_ns)
+        self._opening = threading.Lock()
         self._timeout = timeout_s
         self._channel = self._endpoint.open_sync()
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
@@ -79,7 +81,7 @@ class SyncGateway:
         timeout_s: float | None = None,
     ) -> models.SubmitResult:
         """Send one order and wait until it is signed, sent or acknowledged."""
-        return self._call(self._calls.submit(order, wait_for), timeout_s)
+        return self._send(lambda: self._calls.submit(order, wait_for), timeout_s)
 
     def submit_batch(
         self,
@@ -87,9 +89,9 @@ class SyncGateway:
         *,
         wait_for: WaitFor = WaitFor.ACKNOWLEDGED,
         timeout_s: float | None = None,
-    ) -> tuple[models.SubmitResult | errors.NotJudged, ...]:
+    ) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
         """Send up to 64 intents in one call; each gets its own answer, in order."""
-        return self._call(self._calls.submit_batch(orders, wait_for), timeout_s)
+        return self._send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
 
     def cancel(
         self,
@@ -109,7 +111,7 @@ class SyncGateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return self._call(self._calls.submit(intent), timeout_s)
+        return self._send(lambda: self._calls.submit(intent), timeout_s)
 
     def cancel_all(
         self,
@@ -122,11 +124,11 @@ class SyncGateway:
     ) -> models.SubmitResult:
         """Cancel every open order of one symbol."""
         intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
-        return self._call(self._calls.submit(intent), timeout_s)
+        return self._send(lambda: self._calls.submit(intent), timeout_s)
 
     def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Change an order's quantity and/or price; judged as a new order."""
-        return self._call(self._calls.submit(amend), timeout_s)
+        return self._send(lambda: self._calls.submit(amend), timeout_s)
 
     def close_order(
         self,
@@ -142,7 +144,7 @@ class SyncGateway:
             client_order_id=client_order_id,
             filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
         )
-        return self._call(self._calls.submit(intent), timeout_s)
+        return self._send(lambda: self._calls.submit(intent), timeout_s)
 
     def query(
         self,
@@ -162,18 +164,18 @@ class SyncGateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return self._call(self._calls.read(intent), timeout_s)
+        return self._send(lambda: self._calls.read(intent), timeout_s)
 
     def open_orders(
         self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
     ) -> models.ReadResult:
         """Ask the venue for the open orders of one symbol."""
         intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
-        return self._call(self._calls.read(intent), timeout_s)
+        return self._send(lambda: self._calls.read(intent), timeout_s)
 
     def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
         """Ask the venue for the account's balances."""
-        return self._call(self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
+        return self._send(lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
 
     def get(self, account: str, client_order_id: str, *, timeout_s: float | None = None) -> models.ExecutionReport:
         """Latest report of one order, from the host's journal; raises NotFound."""
@@ -214,7 +216,7 @@ class SyncGateway:
 
     def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
-        return self._call(self._calls.halt(halt), timeout_s)
+        return self._send(lambda: self._calls.halt(halt), timeout_s)
 
     def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
@@ -247,6 +249,39 @@ class SyncGateway:
         """Give the enclave one account's credential."""
         return self._call(calls.provision(account, credential, approvals), timeout_s)
 
+    def _send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
+        """Make a call that hands an intent over; it is sealed when there is a session."""
+        self._ready()
+        return self._call(make(), timeout_s)
+
+    def _ready(self) -> None:
+        """Open a session if it is time; raises NotReady or NotAttested if there is none then."""
+        sessions = self._calls.sessions
+        if sessions is None or not sessions.due():
+            return
+        with self._opening:
+            if not sessions.due():
+                return
+            try:
+                self._open(sessions.opening())
+            except errors.CasemateError as error:
+                if not sessions.usable():
+                    raise calls.no_session(error) from None
+                sessions.postpone()
+
+    def _open(self, opening: Opening) -> None:
+        try:
+            step = next(opening)
+            while True:
+                try:
+                    answer = self._call(calls.Call(step.method, step.request, bytes), None)
+                except errors.CasemateError as error:
+                    step = opening.throw(error)
+                else:
+                    step = opening.send(answer)
+        except StopIteration:
+            return
+
     def _call(self, call: calls.Call[T], timeout_s: float | None) -> T:
         method = self._methods.get(call.method)
         if method is None:
@@ -255,7 +290,8 @@ class SyncGateway:
         try:
             raw = method(call.request, timeout=self._timeout if timeout_s is None else timeout_s)
         except grpc.RpcError as error:
-            raise translate_sync(error, call.about) from None
+            failure = translate_sync(error, call.about)
+            raise self._calls.failed(failure, call.session, call.about) from None
         return call.parse(raw)
 
     def _stream(self, call: calls.Call[T]) -> Iterator[T]:

@@ -125,19 +125,21 @@ def report(message: dispatch_pb2.ExecutionReport) -> models.ExecutionReport:
     )
 
 
-def submit_result(message: dispatch_pb2.SubmitReply) -> models.SubmitResult:
-    """Read the answer to a judged intent."""
+def submit_result(message: dispatch_pb2.SubmitReply, proven: signer_pb2.Verdict | None = None) -> models.SubmitResult:
+    """Read the answer to a judged intent; ``proven`` is the enclave's own verdict, and beats what the host wrote."""
     return models.SubmitResult(
-        verdict=verdict(message.verdict),
+        verdict=verdict(proven or message.verdict),
         report=report(message.report) if message.HasField("report") else None,
         repeated=message.repeated,
+        authenticated=proven is not None,
     )
 
 
-def read_result(message: dispatch_pb2.ReadReply) -> models.ReadResult:
-    """Read the answer to a read."""
+def read_result(message: dispatch_pb2.ReadReply, proven: signer_pb2.Verdict | None = None) -> models.ReadResult:
+    """Read the answer to a read; ``proven`` as in :func:`submit_result`."""
     return models.ReadResult(
-        verdict=verdict(message.verdict),
+        authenticated=proven is not None,
+        verdict=verdict(proven or message.verdict),
         error_class=member(models.ErrorClass, message.error_class),
         venue_code=message.venue_code,
         venue_message=message.venue_message,

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
 from enclave_signer.closed import NobodyAuthenticates
+from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.quorum import Quorum
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
+from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 
 if TYPE_CHECKING:
@@ -21,18 +23,30 @@ if TYPE_CHECKING:
 
     from enclave_signer.admins import Admins
 
-_CLOSED = "casemate-enclave: authenticated sessions do not exist yet: every intent is refused\n"
+_NO_DEVICE = f"casemate-enclave: no sessions, every intent is refused: {DEVICE}: "
+
+
+def _sessions() -> Sessions | None:
+    """Return what opens sessions, or None where there is no security module to attest them: then say so."""
+    try:
+        device = open_device()
+    except OSError as error:
+        sys.stderr.write(f"{_NO_DEVICE}{error.strerror}\n")
+        return None
+    return Sessions(SystemClock(), SystemRandomness(), device)
 
 
 async def _serve(listen: str, admins: Admins) -> None:
     counter = pause_counter()
-    randomness = SystemRandomness()
-    boot_key = make_boot_key(randomness).public_bytes()
+    sessions = _sessions()
+    # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
+    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
     service = Service(
         SystemClock(),
-        randomness,
-        NobodyAuthenticates(),
+        SystemRandomness(),
+        sessions or NobodyAuthenticates(),
         Quorum(admins, boot_key),
+        sessions=sessions,
         pauses=lambda: counter.pauses,
         boot_key=boot_key,
     )
@@ -60,7 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadQuorum as error:
         sys.stderr.write(f"casemate-enclave: no quorum, so no start: {arguments.quorum}: {error}\n")
         return 1
-    sys.stderr.write(_CLOSED)
     sys.stderr.write(
         f"casemate-enclave: deployment {admins.deployment}: {admins.threshold} of {len(admins.keys)} administrators\n"
     )

@@ -1,4 +1,4 @@
-"""Whose intents the shipped enclave believes until sessions exist: nobody's."""
+"""Whose intents the shipped enclave believes where no security module can attest its sessions: nobody's."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ class NobodyAuthenticates:
 
     def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> NoReturn:  # noqa: ARG002 - a port
         """Refuse."""
-        message = "session: this enclave has no sessions yet"
+        message = "session: this enclave has no sessions"
         raise NotAuthenticated(message, field="session")

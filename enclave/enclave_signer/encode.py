@@ -7,12 +7,13 @@ goes through protobuf.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from enclave_signer.errors import NotJudged, Refused
     from enclave_signer.model import Instrument, Operation, WireRequest
@@ -23,6 +24,12 @@ _REPLY_JUDGED: Final = b"\x12"
 _JUDGED_VERDICT: Final = b"\x0a"
 _JUDGED_REQUEST: Final = b"\x12"
 _JUDGED_REPEATED: Final = b"\x18\x01"
+_JUDGED_PROOF: Final = b"\x22"
+_PROOF_COUNTER: Final = b"\x08"
+_PROOF_VERDICT: Final = b"\x12"
+_PROOF_REQUEST_DIGEST: Final = b"\x1a"
+_PROOF_REPEATED: Final = b"\x20\x01"
+_PROOF_MAC: Final = b"\x2a"
 _REQUEST_METHOD: Final = b"\x0a"
 _REQUEST_URL: Final = b"\x12"
 _REQUEST_HEADER: Final = b"\x1a"
@@ -114,6 +121,40 @@ def with_notional(verdict: bytes, notional: str) -> bytes:
     """Add to an encoded verdict what the order was worth at most: the number that limits counted."""
     number = b"".join((_NOTIONAL, _length(len(notional)), notional.encode()))
     return b"".join((verdict, _VERDICT_NUMBER, _length(len(number)), number))
+
+
+def proven(judged: bytes, counter: int, prove: Callable[[int, bytes, bytes, bool], bytes]) -> bytes:
+    """Add to an encoded Judged the word of the enclave for it, which ``prove`` makes a MAC of."""
+    verdict, signed, is_repeat = _parts(judged)
+    digest = hashlib.sha256(signed).digest() if signed else b""
+    mac = prove(counter, verdict, digest, is_repeat)
+    parts = [_PROOF_COUNTER, varint(counter), _PROOF_VERDICT, _length(len(verdict)), verdict]
+    if digest:
+        parts += (_PROOF_REQUEST_DIGEST, _SMALL[len(digest)], digest)
+    if is_repeat:
+        parts.append(_PROOF_REPEATED)
+    parts += (_PROOF_MAC, _SMALL[len(mac)], mac)
+    proof = b"".join(parts)
+    return b"".join((judged, _JUDGED_PROOF, _length(len(proof)), proof))
+
+
+def _parts(judged: bytes) -> tuple[bytes, bytes, bool]:
+    """Take a Judged of this module apart: verdict, request (empty if there is none), whether it is a repeat."""
+    size, at = _read_length(judged, 1)
+    verdict, at = judged[at : at + size], at + size
+    signed = b""
+    if judged[at : at + 1] == _JUDGED_REQUEST:
+        size, at = _read_length(judged, at + 1)
+        signed, at = judged[at : at + size], at + size
+    return verdict, signed, judged[at:] == _JUDGED_REPEATED
+
+
+def _read_length(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while data[at] & _MORE:
+        number |= (data[at] & _SEVEN_BITS) << shift
+        at, shift = at + 1, shift + 7
+    return number | data[at] << shift, at + 1
 
 
 def done(verdict: bytes) -> bytes:

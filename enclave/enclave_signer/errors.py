@@ -92,6 +92,20 @@ class BadCredential(NotJudged):
     reason = "BAD_CREDENTIAL"
 
 
+class SessionsFull(NotJudged):
+    """As many sessions live as may."""
+
+    reason = "SESSIONS_FULL"
+    retry_can_help = True
+
+
+class NoDocument(NotJudged):
+    """The security module gives no attestation document."""
+
+    reason = "NO_DOCUMENT"
+    retry_can_help = True
+
+
 class NoRight(NotJudged):
     """The host asked for a derived request about an order that this boot did not sign."""
 

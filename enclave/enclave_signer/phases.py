@@ -17,7 +17,7 @@ class Phase(IntEnum):
 
 
 _ALWAYS: Final = frozenset({"load_policy", "status"})
-_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume"}
+_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
 
 ANSWERED: Final = {
     Phase.AWAITING_POLICY: _ALWAYS,

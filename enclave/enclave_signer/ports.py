@@ -1,4 +1,4 @@
-"""The things from outside: clock, randomness, who sent an intent, who approved a statement. Nothing else."""
+"""The things from outside: clock, randomness, security module, who sent an intent, who approved a statement."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from enclave_signer.policy.model import Policy
 
 
 class Clock(Protocol):
@@ -22,14 +24,55 @@ class Randomness(Protocol):
         """Return ``count`` random bytes."""
 
 
+class SecurityModule(Protocol):
+    """What a session needs of the Nitro security module; ``enclave_signer.nitro.Nsm`` has all of it.
+
+    Every method raises an EnclaveError.
+    """
+
+    def extend_pcr(self, index: int, data: bytes) -> bytes:
+        """Set a register to SHA-384(old value || ``data``) and return the new value."""
+
+    def lock_pcr(self, index: int) -> None:
+        """Make a register read-only, and so part of every document."""
+
+    def attestation(self, *, user_data: bytes | None = None, nonce: bytes | None = None) -> bytes:
+        """Return a signed attestation document that carries these fields."""
+
+
+class Sender(NamedTuple):
+    """Who sealed an intent."""
+
+    # The engine's name in the policy.
+    engine: str
+    # Nanoseconds UTC: when its session opened. An intent created before that is refused.
+    since: int = 0
+    # Authenticates the answer for the engine: (counter, encoded verdict, digest of the request, whether it is a
+    # repeat) -> MAC. None where there is no session.
+    prove: Callable[[int, bytes, bytes, bool], bytes] | None = None
+
+
 class Authenticator(Protocol):
     """Tells which engine sealed an intent, over its raw bytes and before they are decoded (S3)."""
 
     # True only in the development stand-in: the status says so loudly.
     unauthenticated: bool
 
-    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> str:
-        """Return the engine's name in the policy, or raise NotAuthenticated."""
+    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> Sender:
+        """Return who sealed the intent, or raise NotAuthenticated."""
+
+
+class SessionKeeper(Authenticator, Protocol):
+    """An authenticator whose sessions engines open by themselves."""
+
+    def policy_changes(self, policy: Policy) -> None:
+        """End every session, because this policy is about to go live; raises NotJudged to hold it back."""
+
+    def attest(self, nonce: bytes) -> bytes:
+        """Return an attestation document, or raise NotJudged."""
+
+    def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
+        """Answer a handshake message by a handle and a message, or raise NotJudged."""
 
 
 class Resumed(NamedTuple):

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
 from enclave_signer.decode import halt_scope
-from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotJudged, WrongPhase
+from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enclave_signer.policy.prepared import Prepared
-    from enclave_signer.ports import Authenticator, Authority, Clock, Randomness
+    from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
 
@@ -48,13 +48,14 @@ TABLE_CAPACITY: Final = 262_144
 class Service:
     """The enclave. Not for threads: one call at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the ports, then what tests narrow
         self,
         clock: Clock,
         randomness: Randomness,
         authenticator: Authenticator,
         authority: Authority,
         *,
+        sessions: SessionKeeper | None = None,
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
@@ -63,11 +64,13 @@ class Service:
         """Start without policy and credentials, so with almost nothing to answer.
 
         ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
+        ``sessions`` is the authenticator again, if engines can open sessions with it.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
         self._boot_key = boot_key
         self._authenticator = authenticator
+        self._sessions = sessions
         self._authority = authority
         self._venues = venues
         self._ledger = Ledger(capacity)
@@ -84,6 +87,8 @@ class Service:
             "provision": self._on_provision,
             "resume": self._on_resume,
             "status": self._on_status,
+            "attest": self._on_attest,
+            "open_session": self._on_open_session,
         }
 
     def __repr__(self) -> str:
@@ -151,6 +156,8 @@ class Service:
             self._vault.keep(policy.accounts.values())
         except BadCredential as error:
             raise BadPolicy(error.message, field=error.field) from None
+        if self._sessions is not None:
+            self._sessions.policy_changes(policy)
         self._judge.load(policy, self._now())
         self._signing.policy_changed()
         use_up()
@@ -206,6 +213,22 @@ class Service:
             boot_key=self._boot_key,
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
+
+    def _on_attest(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        attested = signer_pb2.Attested(document=self._keeper().attest(envelope.attest.nonce))
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, attested=attested).SerializeToString()
+
+    def _on_open_session(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        asked = envelope.open_session
+        handle, message = self._keeper().open(asked.handle, asked.message)
+        opened = signer_pb2.SessionOpened(handle=handle, message=message)
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, session_opened=opened).SerializeToString()
+
+    def _keeper(self) -> SessionKeeper:
+        if self._sessions is None:
+            message = "session: this enclave has no sessions"
+            raise NotAuthenticated(message, field="session")
+        return self._sessions
 
     def _loaded(self, request_id: int) -> bytes:
         policy = self._live().policy

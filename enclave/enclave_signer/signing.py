@@ -86,14 +86,16 @@ class Signing:
             raise too_large("intent", f"{MAX_INTENT} bytes")
         if len(session) > MAX_SEAL or len(mac) > MAX_SEAL:
             raise too_large("session", f"{MAX_SEAL} bytes")
-        engine = self._identify(session, sealed.counter, raw, mac)
+        engine, since, prove = self._identify(session, sealed.counter, raw, mac)
         intent = decode_intent(raw)
         try:
+            if intent.created_at < since:
+                raise _before_session(intent.created_at, since)
             answer = self._decide(engine, intent, raw)
+            self.judged += 1
         except Refused as refusal:
-            return self._no(refusal)
-        self.judged += 1
-        return answer
+            answer = self._no(refusal)
+        return answer if prove is None else encode.proven(answer, sealed.counter, prove)
 
     def derived(self, request: signer_pb2.DerivedRequest) -> bytes:
         """Sign the query or cancel of an order that this boot signed: the one right of the host without an engine."""
@@ -233,6 +235,12 @@ class Signing:
 def too_large(field: str, most: str) -> NotJudged:
     """Return the error for what is over a stated limit."""
     return TooLarge(f"{field}: at most {most}", field=field)
+
+
+def _before_session(created_at: int, since: int) -> Refused:
+    # S12: an intent that was handed over once is never authenticated anew.
+    numbers = (("created_at", str(created_at)), ("session_opened", str(since)))
+    return Refused("session_start", "created before its session opened", numbers)
 
 
 def _scope(case: Case) -> Scope:

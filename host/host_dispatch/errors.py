@@ -36,6 +36,8 @@ class Reason(StrEnum):
     BAD_POLICY = "BAD_POLICY"
     BAD_CREDENTIAL = "BAD_CREDENTIAL"
     NO_RIGHT = "NO_RIGHT"
+    SESSIONS_FULL = "SESSIONS_FULL"
+    NO_DOCUMENT = "NO_DOCUMENT"
 
 
 #: Reasons that go away without the sender changing anything.
@@ -51,6 +53,8 @@ _PASSING = frozenset(
         Reason.ENCLAVE_UNAVAILABLE,
         Reason.ENCLAVE_TIMEOUT,
         Reason.WRONG_PHASE,
+        Reason.SESSIONS_FULL,
+        Reason.NO_DOCUMENT,
     }
 )
 

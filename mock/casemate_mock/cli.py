@@ -34,6 +34,8 @@ def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     enclave.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH or 127.0.0.1:PORT")
     enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help="load this compiled policy at start")
     enclave.add_argument("--credentials", type=Path, metavar="FILE", help="JSON: {account: {ccxt's field: text}}")
+    text = "real sessions over a pretended security module, whose root certificate is written here"
+    enclave.add_argument("--sessions", type=Path, metavar="ROOT.pem", help=text)
     enclave.set_defaults(run=_run_enclave)
 
 
@@ -60,6 +62,8 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--seed", type=int, help="fix the venues' own ids")
     everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
+    text = "authenticated sessions: the READY line says what to pin and where the engines' keys are"
+    everything.add_argument("--sessions", action="store_true", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -67,6 +71,7 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     text = "The enclave's handle beside one bare hmac.digest, in one process; prints one JSON document."
     bench = commands.add_parser("bench-handle", help="cost of the enclave's handle", description=text)
     bench.add_argument("--orders", type=int, default=5_000, metavar="N", help="distinct orders (default 5000)")
+    bench.add_argument("--sessions", action="store_true", help="with authenticated sessions, and what those cost")
     bench.set_defaults(run=_run_bench)
 
 
@@ -74,14 +79,14 @@ def _run_bench(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import bench_handle  # noqa: PLC0415
 
-    bench_handle.main(arguments.orders)
+    bench_handle.main(arguments.orders, sessions=arguments.sessions)
 
 
 def _run_enclave(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import enclave_process  # noqa: PLC0415
 
-    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials))
+    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials, root=arguments.sessions))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:
@@ -106,7 +111,13 @@ def _run_venues(arguments: argparse.Namespace) -> None:
 def _run_all(arguments: argparse.Namespace) -> None:
     directory = arguments.dir or Path(tempfile.mkdtemp(prefix="casemate-"))
     try:
-        stack = Stack(directory, seed=arguments.seed, listen=arguments.listen, rate_limits=not arguments.no_rate_limits)
+        stack = Stack(
+            directory,
+            seed=arguments.seed,
+            listen=arguments.listen,
+            rate_limits=not arguments.no_rate_limits,
+            sessions=arguments.sessions,
+        )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:
         if arguments.dir is None:

@@ -5,44 +5,114 @@ Judging, signing and counting are the production code; what is missing is everyt
 
 import argparse
 import asyncio
+import hmac
+import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.nitro import FakeChain, FakeNsm, measure
+from enclave_signer import encode
 from enclave_signer.boot import make_boot_key
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
+from enclave_signer.session import forms
+from enclave_signer.session.sessions import Sessions
+from enclave_signer.session.table import Session
 from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
+from signer_api.v1 import intent_pb2
 
 _LOUD = (
     "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
     "casemate-mock enclave: and credential as approved. Never give it a key that can trade anything of value.\n"
 )
 
+_LOUD_SESSIONS = (
+    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real, its attestation proves nothing, and it\n"
+    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key of value.\n"
+)
 
-def make_service(*, clock: Clock | None = None, pauses: Callable[[], Pauses] = Pauses) -> Service:
-    """Build the real service over the stand-ins. ``clock`` replaces the system's."""
+# What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
+MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0, 1, 2)}
+
+
+def make_service(
+    *, clock: Clock | None = None, chain: FakeChain | None = None, pauses: Callable[[], Pauses] = Pauses
+) -> Service:
+    """Build the real service over the stand-ins. ``clock`` replaces the system's.
+
+    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
+    credentials are still taken as approved.
+    """
+    clock = clock or SystemClock()
+    sessions = make_sessions(clock, chain) if chain else None
     return Service(
-        clock or SystemClock(),
+        clock,
         SystemRandomness(),
-        EverybodyAuthenticates(),
+        sessions or EverybodyAuthenticates(),
         EverybodyApproves(),
+        sessions=sessions,
         pauses=pauses,
-        boot_key=make_boot_key(SystemRandomness()).public_bytes(),
+        boot_key=sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes(),
     )
 
 
-async def serve(listen: str, *, clock: Clock | None = None) -> None:
+def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
+    """Build the real sessions over one boot of a pretended security module."""
+    nsm = FakeNsm(
+        chain=chain,
+        now_ms=lambda: clock.now_ns() // 1_000_000,
+        random_bytes=SystemRandomness().bytes,
+        measurements=MEASUREMENTS,
+    )
+    return Sessions(clock, SystemRandomness(), nsm)
+
+
+def session_keeper(service: Service) -> Sessions:
+    """Return the sessions of a service that was made with a chain."""
+    sessions = service._sessions  # noqa: SLF001 - to measure
+    if not isinstance(sessions, Sessions):
+        message = "this service has no sessions"
+        raise TypeError(message)
+    return sessions
+
+
+class BenchSession:
+    """A session that was put into the table without a handshake: to measure what one costs."""
+
+    def __init__(self, sessions: Sessions, engine: str) -> None:
+        """Nothing that ships can do this."""
+        secret = os.urandom(80)
+        now = time.time_ns()
+        self._session = Session(secret[:16], engine, (secret[16:48], secret[48:]), now)
+        self._key = secret[16:48]
+        self._sessions = sessions
+        sessions._table.add(self._session, now)  # noqa: SLF001 - see above
+
+    def seal(self, counter: int, intent: bytes) -> intent_pb2.SealedIntent:
+        """Seal as an engine does."""
+        mac = hmac.digest(self._key, forms.intent_text(self._session.id, counter, intent), "sha256")
+        return intent_pb2.SealedIntent(session=self._session.id, counter=counter, intent=intent, mac=mac)
+
+    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes) -> None:
+        """Do what a session adds to one intent: tell the sender, prove the answer."""
+        sender = self._sessions.identify(sealed.session, sealed.counter, sealed.intent, sealed.mac)
+        if sender.prove is not None:
+            encode.proven(judged, sealed.counter, sender.prove)
+
+
+async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:
     """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled. Raises ValueError if it cannot be bound."""
-    await _server(listen, clock).serve()
+    await _server(listen, clock, chain).serve()
 
 
-def _server(listen: str, clock: Clock | None) -> Server:
-    sys.stderr.write(_LOUD)
+def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
+    sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
     counter = pause_counter()
-    service = make_service(clock=clock, pauses=lambda: counter.pauses)
+    service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
     try:
         return Server(service.handle, listen, counter.watch)
     except CannotListen as error:

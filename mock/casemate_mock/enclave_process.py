@@ -4,22 +4,29 @@ import asyncio
 import json
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import cbor2
 import grpc
 import grpc.aio
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate_mock.enclave import serve
+from casemate_mock.enclave import MEASUREMENTS, serve
 from casemate_mock.lifecycle import ready, until_told
+from casemate_mock.nitro import FakeChain
 from signer_api.v1 import signer_pb2
 
 _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
 
 
-async def run(listen: str, policy: Path | None, credentials: Path | None) -> None:
-    """Serve on `listen` until told to stop. Raises ValueError if policy or credentials are not accepted."""
-    serving = asyncio.create_task(serve(listen))
+async def run(listen: str, policy: Path | None, credentials: Path | None, root: Path | None = None) -> None:
+    """Serve on `listen` until told to stop. Raises ValueError if policy or credentials are not accepted.
+
+    With `root` its sessions are the real ones; what a verifier has to pin is written there and said when ready.
+    """
+    chain = FakeChain() if root else None
+    serving = asyncio.create_task(serve(listen, chain=chain))
     told = asyncio.create_task(until_told(watch_stdin=False))
     try:
         async with grpc.aio.insecure_channel(listen) as channel:
@@ -27,7 +34,7 @@ async def run(listen: str, policy: Path | None, credentials: Path | None) -> Non
             for request in _requests(policy, credentials):
                 await _load(channel, request)
         if not told.done():
-            ready(listen=listen)
+            ready(listen=listen, **(_pins(chain, root) if chain and root else {}))
         await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
@@ -35,6 +42,11 @@ async def run(listen: str, policy: Path | None, credentials: Path | None) -> Non
         for task in (serving, told):
             task.cancel()
         await asyncio.gather(serving, told, return_exceptions=True)
+
+
+def _pins(chain: FakeChain, root: Path) -> dict[str, Any]:
+    root.write_bytes(chain.root.public_bytes(Encoding.PEM))
+    return {"root": str(root), "pcrs": {str(index): value.hex() for index, value in MEASUREMENTS.items()}}
 
 
 def _requests(policy: Path | None, credentials: Path | None) -> Iterator[signer_pb2.EnclaveRequest]:

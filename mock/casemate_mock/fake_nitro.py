@@ -7,7 +7,7 @@ believe anybody.
 from collections.abc import Callable, Sequence
 
 from enclave_signer.errors import NotAuthenticated
-from enclave_signer.ports import Resumed
+from enclave_signer.ports import Resumed, Sender
 
 
 class EverybodyAuthenticates:
@@ -16,10 +16,10 @@ class EverybodyAuthenticates:
     # The enclave's status shows this.
     unauthenticated = True
 
-    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> str:  # noqa: ARG002 - a port
+    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> Sender:  # noqa: ARG002 - a port
         """Return what the sender says it is called."""
         try:
-            return session.decode()
+            return Sender(session.decode())
         except UnicodeDecodeError:
             message = "session: the stand-in expects the engine's name in UTF-8"
             raise NotAuthenticated(message, field="session") from None

@@ -1,7 +1,7 @@
 """The demonstration's policy, written as TOML: people can read it, the client compiles it."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from casemate_mock.config import DemoAccount
@@ -26,8 +26,12 @@ _GAPS = (
 _OPERATIONS = ("CREATE", "CANCEL", "CANCEL_ALL", "AMEND", "QUERY", "OPEN_ORDERS", "BALANCES")
 
 
-def demo_policy(accounts: Sequence[DemoAccount]) -> str:
-    """Policy for these accounts. It accepts every gap of every venue: the stand-ins guard nothing of value."""
+def demo_policy(accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] | None = None) -> str:
+    """Policy for these accounts. It accepts every gap of every venue: the stand-ins guard nothing of value.
+
+    ``engine_keys``: by engine, the public key (hex) with which it opens sessions.
+    """
+    keys = engine_keys or {}
     names = [account.name for account in accounts]
     head = [
         "# Made by casemate-mock for simulated venues. Not an example to follow: it accepts every gap",
@@ -37,7 +41,10 @@ def demo_policy(accounts: Sequence[DemoAccount]) -> str:
         "version = 1",
         'max_age = "60s"',
     ]
-    engines = [_table("[[engine]]", name=name, accounts=names) for name in (ENGINE, READER)]
+    engines = [
+        _table("[[engine]]", name=name, accounts=names, **({"public_key": keys[name]} if name in keys else {}))
+        for name in (ENGINE, READER)
+    ]
     return "\n".join([*head, *engines, *(_account(account) for account in accounts)]) + "\n"
 
 

@@ -17,12 +17,15 @@ from typing import Any
 import cbor2
 import grpc
 import grpc.aio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.policy_text import ENGINE, READER, band_of, demo_policy
+from casemate_mock.serving import write_private
 from signer_api.v1 import signer_pb2
 
 _START_S = 30.0
@@ -78,16 +81,25 @@ class Stack:
     """Starts and stops everything; `directory` holds sockets, journal, logs, policy and the random credentials."""
 
     def __init__(
-        self, directory: Path, *, seed: int | None = None, listen: str | None = None, rate_limits: bool = True
+        self,
+        directory: Path,
+        *,
+        seed: int | None = None,
+        listen: str | None = None,
+        rate_limits: bool = True,
+        sessions: bool = False,
     ) -> None:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
-        Without `rate_limits` the host does not hold orders back; the simulated venues do not mind.
+        Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. With `sessions`
+        engines have to open real ones, with keys that are made here.
         """
         self.directory = directory
         self._seed = seed
         self._listen = listen
         self._rate_limits = rate_limits
+        self._sessions = sessions
+        self._attestation: dict[str, Any] = {}
         self._children: list[Child] = []
 
     @property
@@ -99,12 +111,17 @@ class Stack:
         """Start all parts; returns what the READY line says. Raises StackError."""
         self.directory.mkdir(parents=True, exist_ok=True)
         policy = self.directory / "policy.toml"
-        policy.write_text(demo_policy(DEMO_ACCOUNTS), encoding="utf-8")
+        policy.write_text(demo_policy(DEMO_ACCOUNTS, self._make_keys()), encoding="utf-8")
         venues = await self._spawn("venues", "-m", "casemate_mock", "venues", *self._venue_arguments())
         enclave_socket = self.directory / "enclave.sock"
-        enclave = await self._spawn("enclave", "-m", "casemate_mock", "enclave", "--listen", f"unix:{enclave_socket}")
+        options = ["--sessions", str(self.directory / "nitro-root.pem")] if self._sessions else []
+        enclave = await self._spawn(
+            "enclave", "-m", "casemate_mock", "enclave", "--listen", f"unix:{enclave_socket}", *options
+        )
         compiled, said = await asyncio.gather(self._compile(policy), venues.ready_line())
-        await enclave.ready_line()
+        pins = await enclave.ready_line()
+        if self._sessions:
+            self._attestation |= {"root": pins["root"], "pcrs": pins["pcrs"]}
         config = self._host_config(said["venues"], enclave_socket)
         host = await self._spawn("host", "-m", "host_dispatch", "--config", str(config))
         await host.ready_line()
@@ -145,6 +162,18 @@ class Stack:
         child = Child(name, process, log)
         self._children.append(child)
         return child
+
+    def _make_keys(self) -> dict[str, str]:
+        """Write a new private key for each engine (PKCS #8, PEM), and return the public ones."""
+        if not self._sessions:
+            return {}
+        public, paths = {}, {}
+        for name in (ENGINE, READER):
+            key, path = Ed25519PrivateKey.generate(), self.directory / f"{name}.key"
+            write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+            public[name], paths[name] = key.public_key().public_bytes_raw().hex(), str(path)
+        self._attestation["keys"] = paths
+        return public
 
     def _venue_arguments(self) -> list[str]:
         arguments = ["--credentials", str(self.directory / "credentials.json")]
@@ -195,6 +224,7 @@ class Stack:
             "journal": str(self.directory / "journal.db"),
             "directory": str(self.directory),
             "engines": [ENGINE, READER],
+            **({"attestation": self._attestation} if self._attestation else {}),
             "accounts": [
                 {
                     "name": account.name,

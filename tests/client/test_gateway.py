@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
-from casemate import Gateway, HaltIntent, OrderIntent, OrderState, SyncGateway, UnauthenticatedSealer, WaitFor
+from casemate import (
+    Gateway,
+    HaltIntent,
+    OrderIntent,
+    OrderState,
+    SubmitResult,
+    SyncGateway,
+    UnauthenticatedSealer,
+    WaitFor,
+)
 from casemate.channel import Endpoint
 from casemate.errors import BadRequest, DeadlineExceeded, Disconnected, NotAllowed, NotFound, NotJudged, NotReady
 from dispatch_api.v1 import dispatch_pb2
@@ -213,7 +222,7 @@ def test_the_asynchronous_gateway_says_the_same(host: FakeHost) -> None:
                 ]
             )
             first, second = await gateway.submit_batch([order("a"), order("b")])
-            assert not isinstance(first, NotJudged)
+            assert isinstance(first, SubmitResult)
             assert first.allowed
             assert isinstance(second, NotJudged)
             assert second.reason == "STALE"

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enclave_signer.policy.case import Case
+    from enclave_signer.ports import Sender
 
 ALLOWED = "grant:g"
 QUERY, CANCEL = signer_pb2.OPERATION_QUERY, signer_pb2.OPERATION_CANCEL
@@ -100,7 +101,7 @@ class Recorder:
         self.shown: list[bytes] = []
         self.resumed: Resumed | None = None
 
-    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> str:  # noqa: ARG002 - a port
+    def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> Sender:  # noqa: ARG002 - a port
         self.shown.append(intent)
         raise NotAuthenticated("no")
 

@@ -88,6 +88,10 @@ def _read_engine(table: Table) -> dict[str, Any]:
         "name": table.required("name", fields.name, fields.NAME),
         "accounts": table.required("accounts", fields.any_of(fields.name), "a list of accounts"),
     }
+    # Absent rather than null: policies without keys keep their bytes.
+    key = table.optional("public_key", fields.matching("[0-9a-f]{64}", fields.PUBLIC_KEY))
+    if key is not None:
+        engine["public_key"] = key
     table.close()
     return engine
 

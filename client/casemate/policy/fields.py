@@ -17,6 +17,7 @@ _UNITS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_0
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)", re.ASCII)
 _HOURS: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-(?:([01][0-9]|2[0-3]):([0-5][0-9])|(24):(00))", re.ASCII)
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+PUBLIC_KEY: Final = "an Ed25519 public key, 64 hexadecimal digits in lower case"
 NAME: Final = "a name of 1 to 64 characters of A-Z a-z 0-9 _ -"
 
 

@@ -84,6 +84,10 @@ class Fields:
         self.wrong(name, value, expected)
         return ""
 
+    def has(self, name: str) -> bool:
+        """Whether the key is there at all."""
+        return name in self._left
+
     def flag(self, name: str) -> bool:
         """Read true or false."""
         value = self._take(name)

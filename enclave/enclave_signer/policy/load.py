@@ -40,6 +40,7 @@ _BPS: Final = 10_000
 _SECOND_MS: Final = 1_000
 _DAY_MS: Final = 86_400_000
 _ASSET: Final = re.compile(r"[A-Za-z0-9]{1,20}", re.ASCII)
+_PUBLIC_KEY: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _VENUE_SYMBOL: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}", re.ASCII)
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9]{1,20}/[A-Za-z0-9]{1,20}(?::[A-Za-z0-9]{1,20})?", re.ASCII)
 
@@ -72,12 +73,14 @@ def _policy(fields: Fields, digest: bytes, venues: Mapping[str, Venue]) -> Polic
     engines = {each.text("name"): each for each in fields.maps("engines", "name", least=1)}
     readers = {each.text("name"): each for each in fields.maps("accounts", "name", least=1)}
     rights = {name: each.names("accounts", readers) for name, each in engines.items()}
+    keys = _engine_keys(fields, engines)
     policy = Policy(
         deployment=fields.text("deployment"),
         version=fields.whole("version", 1, _MAX_VERSION),
         digest=digest,
         max_age_ms=fields.whole("max_age_ms", 1, MAX_AGE_MS),
         engines=rights,
+        engine_keys=keys,
         accounts={
             name: _account(name, each, [engine for engine, own in rights.items() if name in own], venues)
             for name, each in readers.items()
@@ -86,6 +89,19 @@ def _policy(fields: Fields, digest: bytes, venues: Mapping[str, Venue]) -> Polic
     for each in (*engines.values(), fields):
         each.close()
     return policy
+
+
+def _engine_keys(fields: Fields, engines: Mapping[str, Fields]) -> dict[str, bytes]:
+    """Read the optional public keys. Two engines with one key would be one engine with two names."""
+    keys: dict[str, bytes] = {}
+    for name, each in engines.items():
+        if each.has("public_key"):
+            text = each.text("public_key", _PUBLIC_KEY, "an Ed25519 public key, 64 hexadecimal digits in lower case")
+            key = bytes.fromhex(text)
+            if key in keys.values():
+                fields.wrong("engines", text, "each public_key once")
+            keys[name] = key
+    return keys
 
 
 def _account(name: str, fields: Fields, engines: list[str], venues: Mapping[str, Venue]) -> Account:

@@ -5,7 +5,7 @@ The canonical form writes out every default, so nothing here is optional but whe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -120,3 +120,5 @@ class Policy:
     max_age_ms: int
     engines: Mapping[str, frozenset[str]]
     accounts: Mapping[str, Account]
+    # Ed25519, 32 bytes each: with what an engine opens sessions. An engine without one opens none.
+    engine_keys: Mapping[str, bytes] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from host_dispatch.dispatcher.dispatch import CANCELS, END, READS
 from host_dispatch.errors import NotTakenError, Reason
 from host_dispatch.journal.records import EventKind, JournalError
 from host_dispatch.outcome import Operation, OrderState
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection
@@ -111,6 +112,14 @@ class DispatchService:
         except NotTakenError as error:
             answer(wire.ItemReply(not_taken=not_taken(error)))
 
+    async def open_session(self, data: bytes, _: Context) -> bytes:
+        """Pass a handshake message between engine and enclave; the host understands neither."""
+        request = signer_pb2.EnclaveRequest(open_session=checks.parse(signer_pb2.OpenSession, data))
+        answer = await self._runner.link.call(request)
+        if answer.WhichOneof("answer") != "session_opened":
+            raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
+        return answer.session_opened.SerializeToString()
+
     async def read(self, data: bytes, _: Context) -> bytes:
         """Ask the venue: one order, open orders, balances."""
         request = checks.parse(wire.SubmitRequest, data)
@@ -165,6 +174,7 @@ class DispatchService:
                 "CancelAll": self.cancel_all,
                 "Amend": self.amend,
                 "CloseOrder": self.close_order,
+                "OpenSession": self.open_session,
                 "Read": self.read,
                 "Get": self.get,
                 "List": self.list,

@@ -102,6 +102,14 @@ class OperatorService:
             raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
         return answer.loaded.SerializeToString()
 
+    async def attest(self, data: bytes, _: Context) -> bytes:
+        """Pass the enclave's attestation document on; who asked verifies it."""
+        request = signer_pb2.EnclaveRequest(attest=checks.parse(signer_pb2.Attest, data))
+        answer = await self._runner.link.call(request)
+        if answer.WhichOneof("answer") != "attested":
+            raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
+        return answer.attested.SerializeToString()
+
     async def pause(self, data: bytes, _: Context) -> bytes:
         """Take no new orders for a while."""
         request = checks.parse(wire.PauseRequest, data)
@@ -129,5 +137,6 @@ class OperatorService:
                 "Unpause": self.unpause,
                 "LoadPolicy": self.load_policy,
                 "Provision": self.provision,
+                "Attest": self.attest,
             },
         )

@@ -16,7 +16,12 @@ def submit_reply(dispatch: Dispatch, *, repeated: bool) -> wire.SubmitReply:
     report = dispatch.report
     if report is None:
         report = dispatch.new_report(dispatch.intent, 0, dispatch.state, None)
-    return wire.SubmitReply(verdict=dispatch.verdict, report=report, repeated=repeated or dispatch.repeated)
+    return wire.SubmitReply(
+        verdict=dispatch.verdict,
+        report=report,
+        repeated=repeated or dispatch.repeated,
+        proof=dispatch.proof,
+    )
 
 
 def item_reply(dispatch: Dispatch, *, repeated: bool) -> wire.ItemReply:

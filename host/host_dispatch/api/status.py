@@ -41,6 +41,8 @@ CODES: Final = {
     Reason.BAD_POLICY: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.BAD_CREDENTIAL: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.NO_RIGHT: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.SESSIONS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.NO_DOCUMENT: grpc.StatusCode.UNAVAILABLE,
 }
 _BY_TEXT: Final = {str(reason): code for reason, code in CODES.items()}
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from host_dispatch.dispatcher.sites import Site
     from host_dispatch.errors import NotTakenError
     from host_dispatch.outcome import Reading
-    from signer_api.v1.signer_pb2 import SignedRequest, Verdict
+    from signer_api.v1.signer_pb2 import SignedRequest, Verdict, VerdictProof
 
 #: Levels of WaitFor; END is what every intent reaches.
 SIGNED: Final = wire.WAIT_FOR_SIGNED
@@ -66,6 +66,7 @@ class Dispatch:
         "machine",
         "operation",
         "placed",
+        "proof",
         "rank",
         "received",
         "repeated",
@@ -109,6 +110,8 @@ class Dispatch:
         self.holds_slot = False
         self.signed: SignedRequest | None = None
         self.verdict: Verdict | None = None
+        # The enclave's word for the verdict: for the engine, the host cannot tell.
+        self.proof: VerdictProof | None = None
         self.failure: NotTakenError | None = None
         self.repeated = False
         self.placed = False

@@ -118,14 +118,16 @@ class SubmitRequest(_message.Message):
     def __init__(self, sealed: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ..., wait_for: _Optional[_Union[WaitFor, str]] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
-    __slots__ = ("verdict", "report", "repeated")
+    __slots__ = ("verdict", "report", "repeated", "proof")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     report: ExecutionReport
     repeated: bool
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ...) -> None: ...
+    proof: _signer_pb2.VerdictProof
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ...) -> None: ...
 
 class SubmitBatchRequest(_message.Message):
     __slots__ = ("batch_id", "requests")
@@ -274,20 +276,22 @@ class Balance(_message.Message):
     def __init__(self, asset: _Optional[str] = ..., available: _Optional[str] = ..., locked: _Optional[str] = ...) -> None: ...
 
 class ReadReply(_message.Message):
-    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances")
+    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances", "proof")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     ERROR_CLASS_FIELD_NUMBER: _ClassVar[int]
     VENUE_CODE_FIELD_NUMBER: _ClassVar[int]
     VENUE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     error_class: ErrorClass
     venue_code: str
     venue_message: str
     orders: _containers.RepeatedCompositeFieldContainer[VenueOrder]
     balances: _containers.RepeatedCompositeFieldContainer[Balance]
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ...) -> None: ...
+    proof: _signer_pb2.VerdictProof
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("account", "client_order_id")

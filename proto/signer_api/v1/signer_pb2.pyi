@@ -52,7 +52,7 @@ OPERATION_ORDER_CLOSED: Operation
 OPERATION_HALT: Operation
 
 class EnclaveRequest(_message.Message):
-    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status")
+    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SIGN_FIELD_NUMBER: _ClassVar[int]
     SIGN_BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,8 @@ class EnclaveRequest(_message.Message):
     PROVISION_FIELD_NUMBER: _ClassVar[int]
     RESUME_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    ATTEST_FIELD_NUMBER: _ClassVar[int]
+    OPEN_SESSION_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     sign: _intent_pb2.SealedIntent
     sign_batch: SealedBatch
@@ -69,7 +71,9 @@ class EnclaveRequest(_message.Message):
     provision: Provision
     resume: Resume
     status: StatusRequest
-    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ...) -> None: ...
+    attest: Attest
+    open_session: OpenSession
+    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ...) -> None: ...
 
 class SealedBatch(_message.Message):
     __slots__ = ("intents",)
@@ -125,6 +129,34 @@ class StatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class Attest(_message.Message):
+    __slots__ = ("nonce",)
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    def __init__(self, nonce: _Optional[bytes] = ...) -> None: ...
+
+class Attested(_message.Message):
+    __slots__ = ("document",)
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    document: bytes
+    def __init__(self, document: _Optional[bytes] = ...) -> None: ...
+
+class OpenSession(_message.Message):
+    __slots__ = ("handle", "message")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    handle: bytes
+    message: bytes
+    def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
+
+class SessionOpened(_message.Message):
+    __slots__ = ("handle", "message")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    handle: bytes
+    message: bytes
+    def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
+
 class EnclaveStatus(_message.Message):
     __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key")
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -178,20 +210,24 @@ class Halt(_message.Message):
     def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., by: _Optional[str] = ..., since: _Optional[int] = ...) -> None: ...
 
 class EnclaveReply(_message.Message):
-    __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged")
+    __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged", "attested", "session_opened")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     JUDGED_FIELD_NUMBER: _ClassVar[int]
     JUDGED_BATCH_FIELD_NUMBER: _ClassVar[int]
     LOADED_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     NOT_JUDGED_FIELD_NUMBER: _ClassVar[int]
+    ATTESTED_FIELD_NUMBER: _ClassVar[int]
+    SESSION_OPENED_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     judged: Judged
     judged_batch: JudgedBatch
     loaded: Loaded
     status: EnclaveStatus
     not_judged: NotJudged
-    def __init__(self, request_id: _Optional[int] = ..., judged: _Optional[_Union[Judged, _Mapping]] = ..., judged_batch: _Optional[_Union[JudgedBatch, _Mapping]] = ..., loaded: _Optional[_Union[Loaded, _Mapping]] = ..., status: _Optional[_Union[EnclaveStatus, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ...) -> None: ...
+    attested: Attested
+    session_opened: SessionOpened
+    def __init__(self, request_id: _Optional[int] = ..., judged: _Optional[_Union[Judged, _Mapping]] = ..., judged_batch: _Optional[_Union[JudgedBatch, _Mapping]] = ..., loaded: _Optional[_Union[Loaded, _Mapping]] = ..., status: _Optional[_Union[EnclaveStatus, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ..., attested: _Optional[_Union[Attested, _Mapping]] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ...) -> None: ...
 
 class Loaded(_message.Message):
     __slots__ = ("policy_version", "policy_digest", "phase")
@@ -260,14 +296,30 @@ class SignedRequest(_message.Message):
     def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ..., valid_until: _Optional[int] = ..., venue_symbol: _Optional[str] = ...) -> None: ...
 
 class Judged(_message.Message):
-    __slots__ = ("verdict", "request", "repeated")
+    __slots__ = ("verdict", "request", "repeated", "proof")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
     verdict: Verdict
     request: SignedRequest
     repeated: bool
-    def __init__(self, verdict: _Optional[_Union[Verdict, _Mapping]] = ..., request: _Optional[_Union[SignedRequest, _Mapping]] = ..., repeated: _Optional[bool] = ...) -> None: ...
+    proof: VerdictProof
+    def __init__(self, verdict: _Optional[_Union[Verdict, _Mapping]] = ..., request: _Optional[_Union[SignedRequest, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[VerdictProof, _Mapping]] = ...) -> None: ...
+
+class VerdictProof(_message.Message):
+    __slots__ = ("counter", "verdict", "request_digest", "repeated", "reply_mac")
+    COUNTER_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    REPLY_MAC_FIELD_NUMBER: _ClassVar[int]
+    counter: int
+    verdict: bytes
+    request_digest: bytes
+    repeated: bool
+    reply_mac: bytes
+    def __init__(self, counter: _Optional[int] = ..., verdict: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ..., repeated: _Optional[bool] = ..., reply_mac: _Optional[bytes] = ...) -> None: ...
 
 class JudgedBatch(_message.Message):
     __slots__ = ("answers",)

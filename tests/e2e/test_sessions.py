@@ -1,0 +1,72 @@
+"""An engine on the real wire: attested, in session, through the real host to the real service and back."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from casemate import AttestedSealer, Gateway, HaltIntent, OrderIntent, Pins, UnauthenticatedSealer
+from casemate.errors import NotAllowed, NotAttested
+from casemate.models import HaltScope
+from casemate_mock.stack import Stack
+
+
+def _sealer(ready: dict[str, Any], engine: str, **pins: Any) -> AttestedSealer:
+    told = ready["attestation"]
+    key = load_pem_private_key(Path(told["keys"][engine]).read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
+    root = x509.load_pem_x509_certificate(Path(told["root"]).read_bytes())
+    expected: dict[str, Any] = {
+        "pcrs": {int(index): bytes.fromhex(value) for index, value in told["pcrs"].items()},
+        "deployment": "demo",
+        "root": root,
+    }
+    return AttestedSealer(engine, key.sign, Pins(**(expected | pins)))
+
+
+def _order(ready: dict[str, Any]) -> OrderIntent:
+    account = next(account for account in ready["accounts"] if account["venue"] == "binance")
+    instrument = next(each for each in account["instruments"] if ":" not in each["symbol"])
+    price = instrument["price_band"][0]
+    names = (account["name"], "binance", instrument["symbol"], "BUY")
+    quantity = instrument["lot_size"]
+    return OrderIntent.limit(*names, quantity=quantity, price=price, client_order_id=uuid.uuid4().hex)
+
+
+def test_s3_an_order_in_session_goes_through_the_whole_stack(tmp_path: Path) -> None:
+    async def trade() -> None:
+        stack = Stack(tmp_path, sessions=True)
+        try:
+            ready = await stack.start()
+            async with Gateway(ready["gateway"], _sealer(ready, "demo-engine")) as gateway, gateway.stream() as stream:
+                status = await gateway.status()
+                assert not status.enclave.unauthenticated
+                first = await gateway.submit(_order(ready))
+                second = await stream.submit(_order(ready))
+                assert first.allowed, first
+                assert first.authenticated
+                assert second.allowed
+                assert second.authenticated
+                account = ready["accounts"][0]
+                balances = await gateway.balances(account["name"], account["venue"])
+                assert balances.authenticated
+                halted = await gateway.halt(HaltIntent(scope=HaltScope.ACCOUNT, account=account["name"]))
+                assert halted.authenticated
+            async with Gateway(ready["gateway"], UnauthenticatedSealer("demo-engine")) as stranger:
+                with pytest.raises(NotAllowed, match="NOT_AUTHENTICATED"):
+                    await stranger.submit(_order(ready))
+            with_other_pins = _sealer(ready, "demo-engine", minimum_policy_version=2)
+            async with Gateway(ready["gateway"], with_other_pins) as careful:
+                with pytest.raises(NotAttested, match="version"):
+                    await careful.submit(_order(ready))
+        finally:
+            await stack.stop()
+
+    asyncio.run(trade())
