@@ -139,7 +139,7 @@ def test_the_shipped_enclave_says_what_it_refuses_and_does(tmp_path: Path) -> No
     (tmp_path / "quorum.cbor").write_bytes(quorum_file())
     shipped = ("enclave_signer", "--quorum", f"{tmp_path}/quorum.cbor")
     with started(*shipped, "--listen", f"unix:{tmp_path}/e.sock") as process:
-        assert "every intent is refused" in line_with(process, "casemate-enclave")
+        assert "casemate-enclave" in line_with(process, "every intent is refused")
         address = line_with(process, "listening").split()[-1]
         load = signer_pb2.EnclaveRequest(load_policy=signer_pb2.LoadPolicy(policy=b"x"))
         assert asked(address, load).not_judged.reason == "NOT_APPROVED"
