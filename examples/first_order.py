@@ -1,0 +1,14 @@
+"""One order through the stand-ins; README.md shows the same lines."""
+
+# ruff: noqa: INP001, T201 - a script that prints
+
+from casemate import OrderIntent, SyncGateway, UnauthenticatedSealer
+
+with SyncGateway("unix:/tmp/casemate/gateway.sock", UnauthenticatedSealer("demo-engine")) as gateway:
+    answer = gateway.submit(
+        OrderIntent.limit("binance-spot", "binance", "BTC/USDT", "BUY", quantity="0.001", price="59000")
+    )
+    if answer.allowed:
+        print(answer.verdict.rule, answer.state)
+    else:
+        print("refused by", answer.verdict.rule, "because", answer.verdict.reason)
