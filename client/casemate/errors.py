@@ -64,7 +64,11 @@ class NotAllowed(NotJudged):
 
 
 class NotReady(NotJudged):
-    """Not now: the enclave lacks policy or keys, the host is paused, full or without its journal."""
+    """Not now: the enclave lacks policy or keys, the host is paused, full, without its journal or not to be reached.
+
+    With reason NOT_CONNECTED no connection could be made, and this call sent nothing; an earlier call about the same
+    order may have.
+    """
 
 
 class OutcomeUnknown(CasemateError):
@@ -86,7 +90,7 @@ class DeadlineExceeded(OutcomeUnknown):
 
 
 class Disconnected(OutcomeUnknown):
-    """The gateway cannot be reached, or the connection broke during the call."""
+    """The connection broke during the call."""
 
 
 class Unproven(OutcomeUnknown):

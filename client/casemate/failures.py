@@ -51,6 +51,13 @@ def not_judged(reason: str, message: str, field: str, *, retry_can_help: bool) -
     return kind(reason, message, field, retry_can_help=retry_can_help)
 
 
+def not_connected(target: str) -> errors.NotReady:
+    """Return the error for a call that was not begun, because there was no connection. Never for a begun one."""
+    return errors.NotReady(
+        "NOT_CONNECTED", f"could not connect to {target}: this call sent nothing", retry_can_help=True
+    )
+
+
 def translate(failure: Failure, about: About) -> errors.CasemateError:
     """Return the error for a failed call. Whatever is not known to be harmless is an unknown outcome."""
     info = _error_info(failure.metadata)

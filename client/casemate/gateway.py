@@ -20,8 +20,8 @@ import grpc
 import grpc.aio
 
 from casemate import calls, errors, intents
-from casemate.channel import endpoint_of, identity
-from casemate.failures import translate_async
+from casemate.channel import can_connect, endpoint_of, identity
+from casemate.failures import not_connected, translate_async
 from casemate.models import WaitFor
 from casemate.stream import OrderStream
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from casemate import models
     from casemate.channel import Endpoint
+    from casemate.failures import About
     from casemate.sealing import Opening, Sealer
 
 T = TypeVar("T")
@@ -57,6 +58,8 @@ class Gateway:
         self._opening = asyncio.Lock()
         self._timeout = timeout_s
         self._channel = self._endpoint.open()
+        # As far as the last call knew.
+        self._connected = False
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
 
     async def __aenter__(self) -> Self:
@@ -74,13 +77,13 @@ class Gateway:
         await self._channel.close()
 
     async def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """Wait until the host answers; raises Disconnected after ``timeout_s``."""
+        """Wait until the host answers; raises NotReady after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._channel.channel_ready()
         except TimeoutError:
-            message = f"{self._endpoint.target} does not answer"
-            raise errors.Disconnected(message) from None
+            raise not_connected(self._endpoint.target) from None
+        self._connected = True
 
     async def submit(
         self,
@@ -307,17 +310,36 @@ class Gateway:
         if method is None:
             method = self._channel.unary_unary(call.method, request_serializer=identity, response_deserializer=identity)
             self._methods[call.method] = method
+        left_s = await self._connect(self._timeout if timeout_s is None else timeout_s)
         try:
-            raw = await method(call.request, timeout=self._timeout if timeout_s is None else timeout_s)
+            raw = await method(call.request, timeout=left_s)
         except grpc.aio.AioRpcError as error:
-            failure = translate_async(error, call.about)
+            failure = self._failed(error, call.about)
             raise self._calls.failed(failure, call.session, call.about) from None
         return call.parse(raw)
 
+    async def _connect(self, timeout_s: float) -> float:
+        """Return the seconds left for the call; raises NotReady, before anything is sent, if there is no connection."""
+        if self._connected:
+            return timeout_s
+        begun = asyncio.get_running_loop().time()
+        if not await can_connect(self._channel, timeout_s):
+            raise not_connected(self._endpoint.target)
+        self._connected = True
+        return max(0.0, timeout_s - (asyncio.get_running_loop().time() - begun))
+
+    def _failed(self, error: grpc.aio.AioRpcError, about: About) -> errors.CasemateError:
+        # The call was begun: whatever the channel's state is now, it may have been sent.
+        failure = translate_async(error, about)
+        if isinstance(failure, errors.Disconnected):
+            self._connected = False
+        return failure
+
     async def _stream(self, call: calls.Call[T]) -> AsyncIterator[T]:
         method = self._channel.unary_stream(call.method, request_serializer=identity, response_deserializer=identity)
+        await self._connect(self._timeout)
         try:
             async for raw in method(call.request):
                 yield call.parse(raw)
         except grpc.aio.AioRpcError as error:
-            raise translate_async(error, call.about) from None
+            raise self._failed(error, call.about) from None

@@ -87,7 +87,7 @@ class OrderStream:
     async def submit(self, intent: intents.Intent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Send one intent and wait for its answer; errors as those of :meth:`casemate.Gateway.submit`."""
         if self._broken is not None:
-            raise errors.NotReady("STREAM_CLOSED", f"not sent: {self._broken}", retry_can_help=True)
+            raise errors.NotReady("STREAM_CLOSED", f"not sent: {_cause(self._broken)}", retry_can_help=True)
         await self._ready()
         future: asyncio.Future[models.SubmitResult] = asyncio.get_running_loop().create_future()
         waiting = _Waiting(self._make.request(intent, self._wait_for), calls.about(intent), future)
@@ -167,9 +167,16 @@ class OrderStream:
             if waiting.answer.done():
                 continue
             if waiting.sent:
-                waiting.answer.set_exception(errors.Disconnected(str(error).split(";", 1)[0], *waiting.about))
+                waiting.answer.set_exception(errors.Disconnected(_cause(error), *waiting.about))
             else:
-                waiting.answer.set_exception(errors.NotReady("STREAM_CLOSED", "not sent", retry_can_help=True))
+                waiting.answer.set_exception(
+                    errors.NotReady("STREAM_CLOSED", f"not sent: {_cause(error)}", retry_can_help=True)
+                )
         self._unanswered.clear()
         self._queue.clear()
         self._wake.set()
+
+
+def _cause(error: errors.CasemateError) -> str:
+    """What happened, without the advice for an order that was sent."""
+    return str(error).split(";", 1)[0]

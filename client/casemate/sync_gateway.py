@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 import grpc
 
 from casemate import calls, errors, intents
-from casemate.channel import endpoint_of, identity
-from casemate.failures import translate_sync
+from casemate.channel import can_connect_sync, endpoint_of, identity
+from casemate.failures import not_connected, translate_sync
 from casemate.models import WaitFor
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from casemate import models
     from casemate.channel import Endpoint
+    from casemate.failures import About
     from casemate.sealing import Opening, Sealer
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ class SyncGateway:
         self._opening = threading.Lock()
         self._timeout = timeout_s
         self._channel = self._endpoint.open_sync()
+        # As far as the last call knew.
+        self._connected = False
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -63,15 +66,19 @@ class SyncGateway:
 
     def close(self) -> None:
         """Close the connection; calls under way end as :class:`casemate.errors.Disconnected`."""
+        # No look for a connection any more: a call on a closed channel says so itself.
+        self._connected = True
         self._channel.close()
 
     def wait_ready(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        """Wait until the host answers; raises Disconnected after ``timeout_s``."""
+        """Wait until the host answers; raises NotReady after ``timeout_s``."""
+        connected = grpc.channel_ready_future(self._channel)
         try:
-            grpc.channel_ready_future(self._channel).result(timeout_s)
+            connected.result(timeout_s)
         except grpc.FutureTimeoutError:
-            message = f"{self._endpoint.target} does not answer"
-            raise errors.Disconnected(message) from None
+            connected.cancel()
+            raise not_connected(self._endpoint.target) from None
+        self._connected = True
 
     def submit(
         self,
@@ -287,17 +294,36 @@ class SyncGateway:
         if method is None:
             method = self._channel.unary_unary(call.method, request_serializer=identity, response_deserializer=identity)
             self._methods[call.method] = method
+        left_s = self._connect(self._timeout if timeout_s is None else timeout_s)
         try:
-            raw = method(call.request, timeout=self._timeout if timeout_s is None else timeout_s)
+            raw = method(call.request, timeout=left_s)
         except grpc.RpcError as error:
-            failure = translate_sync(error, call.about)
+            failure = self._failed(error, call.about)
             raise self._calls.failed(failure, call.session, call.about) from None
         return call.parse(raw)
 
+    def _connect(self, timeout_s: float) -> float:
+        """Return the seconds left for the call; raises NotReady, before anything is sent, if there is no connection."""
+        if self._connected:
+            return timeout_s
+        begun = time.monotonic()
+        if not can_connect_sync(self._endpoint.target, timeout_s):
+            raise not_connected(self._endpoint.target)
+        self._connected = True
+        return max(0.0, timeout_s - (time.monotonic() - begun))
+
+    def _failed(self, error: grpc.RpcError, about: About) -> errors.CasemateError:
+        # The call was begun: whatever the channel's state is now, it may have been sent.
+        failure = translate_sync(error, about)
+        if isinstance(failure, errors.Disconnected):
+            self._connected = False
+        return failure
+
     def _stream(self, call: calls.Call[T]) -> Iterator[T]:
         method = self._channel.unary_stream(call.method, request_serializer=identity, response_deserializer=identity)
+        self._connect(self._timeout)
         try:
             for raw in method(call.request):
                 yield call.parse(raw)
         except grpc.RpcError as error:
-            raise translate_sync(error, call.about) from None
+            raise self._failed(error, call.about) from None

@@ -46,7 +46,11 @@ _OPTIONS: Final = (
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.use_local_subchannel_pool", 1),
+    # Pings find a dead enclave while no order goes. Not less than the enclave's server allows, or it hangs up.
     ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # No end to them however long nothing is sent.
+    ("grpc.http2.max_pings_without_data", 0),
 )
 
 _log = logging.getLogger("casemate.host.enclave")

@@ -6,13 +6,16 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from casemate_mock.config import demo_servers, demo_venue_config, read_venue_config
 from casemate_mock.serving import serve_venues, write_private
-from casemate_mock.stack import Stack, StackError, run_all
+from casemate_mock.stack import Stack, StackError, checked_directory, checked_listen, run_all
 from casemate_mock.venues.registry import VENUES
+
+T = TypeVar("T")
 
 _WARNING = "casemate-mock: stand-ins for development and CI; nothing here keeps a key safe\n"
 
@@ -54,11 +57,29 @@ def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     venues.set_defaults(run=_run_venues)
 
 
+def _directory(text: str) -> Path:
+    return _said(checked_directory, Path(text))
+
+
+def _listen(text: str) -> str:
+    return _said(checked_listen, text)
+
+
+def _said(check: Callable[[T], T], value: T) -> T:
+    """Have argparse say why, in the check's own words."""
+    try:
+        return check(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "Venues, mock enclave and host, ready to trade. Prints one READY line; ends with stdin or SIGTERM."
     everything = commands.add_parser("all", help="the whole system", description=text)
-    everything.add_argument("--dir", type=Path, metavar="DIR", help="sockets, journal, logs (default: temporary)")
-    everything.add_argument("--listen", metavar="127.0.0.1:PORT", help="also plaintext TCP, for development")
+    everything.add_argument("--dir", type=_directory, metavar="DIR", help="sockets, journal, logs (default: temporary)")
+    everything.add_argument(
+        "--listen", type=_listen, metavar="127.0.0.1:PORT", help="also plaintext TCP, for development"
+    )
     everything.add_argument("--seed", type=int, help="fix the venues' own ids")
     everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")

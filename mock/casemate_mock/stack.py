@@ -6,8 +6,10 @@ the stack's directory. Policy and credentials go in over the host's own gRPC API
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,10 +33,36 @@ from signer_api.v1 import signer_pb2
 _START_S = 30.0
 _STOP_S = 5.0
 _TAIL = 4_000
+_LISTEN = re.compile(r"127\.0\.0\.1:(?P<port>[1-9][0-9]{0,4})")
+_GATEWAY_SOCKET = "gateway.sock"
+_ENCLAVE_SOCKET = "enclave.sock"
+# sockaddr_un has 108 bytes for a path, the last of them zero (unix(7)).
+_SOCKET_PATH_BYTES = 107
 
 
 class StackError(Exception):
     """A part of the stack did not start, or ended; the text carries the end of its log."""
+
+
+def checked_listen(address: str) -> str:
+    """Return the address; ValueError unless it is of this machine alone: the host's TCP is plaintext here."""
+    match = _LISTEN.fullmatch(address)
+    if match is None or int(match["port"]) > 65_535:  # noqa: PLR2004 - the last port there is
+        message = f'"{address}": expected 127.0.0.1:PORT, because this listener is plaintext and lets anyone trade'
+        raise ValueError(message)
+    return address
+
+
+def checked_directory(directory: Path) -> Path:
+    """Return the directory; ValueError if the path of a socket in it would be too long for the system."""
+    longest = max(len(os.fsencode(directory / name)) for name in (_GATEWAY_SOCKET, _ENCLAVE_SOCKET))
+    if longest > _SOCKET_PATH_BYTES:
+        message = (
+            f'"{directory}" is {longest - _SOCKET_PATH_BYTES} bytes too long: the path of a unix socket in it '
+            f"would have {longest} bytes, and the system takes {_SOCKET_PATH_BYTES}"
+        )
+        raise ValueError(message)
+    return directory
 
 
 @dataclass(slots=True)
@@ -92,28 +120,31 @@ class Stack:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
         Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. With `sessions`
-        engines have to open real ones, with keys that are made here.
+        engines have to open real ones, with keys that are made here. ValueError for a directory or an address that
+        cannot be used.
         """
-        self.directory = directory
+        self.directory = checked_directory(directory)
         self._seed = seed
-        self._listen = listen
+        self._listen = None if listen is None else checked_listen(listen)
         self._rate_limits = rate_limits
         self._sessions = sessions
         self._attestation: dict[str, Any] = {}
         self._children: list[Child] = []
+        self._lock: int | None = None
 
     @property
     def gateway(self) -> str:
         """Where engines connect."""
-        return f"unix:{self.directory / 'gateway.sock'}"
+        return f"unix:{self.directory / _GATEWAY_SOCKET}"
 
     async def start(self) -> dict[str, Any]:
         """Start all parts; returns what the READY line says. Raises StackError."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._take_directory()
         policy = self.directory / "policy.toml"
         policy.write_text(demo_policy(DEMO_ACCOUNTS, self._make_keys()), encoding="utf-8")
         venues = await self._spawn("venues", "-m", "casemate_mock", "venues", *self._venue_arguments())
-        enclave_socket = self.directory / "enclave.sock"
+        enclave_socket = self.directory / _ENCLAVE_SOCKET
         options = ["--sessions", str(self.directory / "nitro-root.pem")] if self._sessions else []
         enclave = await self._spawn(
             "enclave", "-m", "casemate_mock", "enclave", "--listen", f"unix:{enclave_socket}", *options
@@ -144,6 +175,21 @@ class Stack:
         for child in reversed(self._children):
             await child.stop()
         self._children.clear()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _take_directory(self) -> None:
+        """Hold the directory until `stop` or this process's end; StackError if another stack has it."""
+        # Not inherited by the parts, and the file stays: removing it would let two hold "the" lock.
+        lock = os.open(self.directory / "stack.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            message = f"{self.directory} is in use by another stack; nothing of it was touched"
+            raise StackError(message) from None
+        self._lock = lock
 
     async def _spawn(self, name: str, *arguments: str) -> Child:
         log = self.directory / f"{name}.log"

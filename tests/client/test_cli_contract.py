@@ -187,7 +187,19 @@ def test_a_bad_intent_is_wrong_use_and_names_the_field(host: FakeHost, text: str
 def test_an_unreachable_gateway_is_a_no_and_still_one_json_document(tmp_path: Path) -> None:
     done = run("status", "--json", "--gateway", f"unix:{tmp_path / 'nobody.sock'}")
     assert done.returncode == 1
-    assert document(done)["error"]["reason"] == "Disconnected"
+    error = document(done)["error"]
+    assert (error["reason"], error["retry_can_help"]) == ("NOT_CONNECTED", True)
+
+
+def test_an_order_for_an_unreachable_gateway_was_not_sent(tmp_path: Path) -> None:
+    done = run(
+        *("submit", *ORDER, "--price", "60000"),
+        *("--gateway", f"unix:{tmp_path / 'nobody.sock'}", "--engine", "mm-1"),
+    )
+    assert done.returncode == 1
+    assert "could not connect" in done.stderr
+    assert "sent nothing" in done.stderr
+    assert "became of it" not in done.stderr
 
 
 def test_status_exits_1_while_the_enclave_is_not_ready(host: FakeHost) -> None:

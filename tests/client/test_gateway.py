@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,23 @@ from casemate import (
     UnauthenticatedSealer,
     WaitFor,
 )
-from casemate.channel import Endpoint
-from casemate.errors import BadRequest, DeadlineExceeded, Disconnected, NotAllowed, NotFound, NotJudged, NotReady
+from casemate.channel import Endpoint, can_connect_sync
+from casemate.errors import (
+    BadRequest,
+    DeadlineExceeded,
+    Disconnected,
+    NotAllowed,
+    NotFound,
+    NotJudged,
+    NotReady,
+    OutcomeUnknown,
+)
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.client.fake_host import FakeHost, abort_with, allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -144,9 +155,129 @@ def test_a_passed_deadline_says_which_order_to_ask_about(host: FakeHost) -> None
     assert "get('main', 'id-1')" in str(caught.value)
 
 
-def test_an_unreachable_host_leaves_the_outcome_unknown(tmp_path: Path) -> None:
+def says_that_nothing_was_sent(error: NotReady) -> bool:
+    text = str(error)
+    return error.retry_can_help and "could not connect" in text and "sent nothing" in text and "order id" not in text
+
+
+def test_an_order_for_a_host_that_was_never_there_was_not_sent(tmp_path: Path) -> None:
     gateway = SyncGateway(f"unix:{tmp_path / 'nobody.sock'}", UnauthenticatedSealer("mm-1"))
-    with gateway, pytest.raises(Disconnected, match="do not send it under another client order id"):
+    with gateway:
+        for _ in range(2):
+            with pytest.raises(NotReady) as caught:
+                gateway.submit(order())
+            assert says_that_nothing_was_sent(caught.value)
+        with pytest.raises(NotReady) as caught:
+            gateway.wait_ready(0.1)
+        assert says_that_nothing_was_sent(caught.value)
+
+
+def test_the_asynchronous_gateway_sends_nothing_to_a_host_that_was_never_there(tmp_path: Path) -> None:
+    async def talk() -> None:
+        async with Gateway(f"unix:{tmp_path / 'nobody.sock'}", UnauthenticatedSealer("mm-1")) as gateway:
+            for _ in range(2):
+                with pytest.raises(NotReady) as caught:
+                    await gateway.submit(order())
+                assert says_that_nothing_was_sent(caught.value)
+            with pytest.raises(NotReady) as caught:
+                await gateway.wait_ready(0.1)
+            assert says_that_nothing_was_sent(caught.value)
+            with pytest.raises(NotReady):
+                await anext(gateway.watch(reconnect=False))
+            async with gateway.stream() as stream:
+                for _ in range(2):
+                    with pytest.raises(NotReady, match="not sent") as caught:
+                        await stream.submit(order())
+                    assert "another client order id" not in str(caught.value)
+
+    asyncio.run(talk())
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address at which a connection is made and nobody speaks."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_host_that_does_not_speak_within_the_deadline_was_sent_nothing(silent: str) -> None:
+    async def talk() -> None:
+        endpoint = Endpoint(target=silent, insecure_plaintext_for_development=True)
+        async with Gateway(endpoint, UnauthenticatedSealer("mm-1"), timeout_s=0.2) as gateway:
+            with pytest.raises(NotReady, match="sent nothing"):
+                await gateway.submit(order())
+
+    asyncio.run(talk())
+
+
+def test_what_cannot_be_known_beforehand_stays_unknown(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint(target=silent, insecure_plaintext_for_development=True)
+    # Somebody listens, so that the call was begun.
+    with (
+        SyncGateway(endpoint, UnauthenticatedSealer("mm-1"), timeout_s=0.2) as gateway,
+        pytest.raises(OutcomeUnknown, match="became of it"),
+    ):
+        gateway.submit(order())
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"127.0.0.1:{closed.getsockname()[1]}"
+    assert not can_connect_sync(nobody, 1)
+    assert not can_connect_sync("127.0.0.1:99999", 1)
+    assert can_connect_sync(f"dns:///{nobody}", 1)
+    assert can_connect_sync("unix:/no%20body.sock", 1)
+    # Through a proxy it may well be reached.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert can_connect_sync(nobody, 1)
+
+
+def test_an_order_that_was_sent_when_the_connection_broke_is_unknown_and_the_next_was_not_sent(host: FakeHost) -> None:
+    taken = threading.Event()
+    release = threading.Event()
+
+    def late(_raw: bytes, _context: grpc.ServicerContext) -> dispatch_pb2.SubmitReply:
+        taken.set()
+        release.wait(20)
+        return allowed()
+
+    host.answers["Submit"] = late
+
+    def break_it() -> None:
+        taken.wait(20)
+        host.stop()
+
+    async def talk() -> None:
+        async with asynchronous(host) as gateway:
+            breaking = asyncio.create_task(asyncio.to_thread(break_it))
+            with pytest.raises(Disconnected, match=r"get\('main', 'id-1'\)"):
+                await gateway.submit(order())
+            release.set()
+            await breaking
+            with pytest.raises(NotReady, match="sent nothing"):
+                await gateway.submit(order("id-2"))
+            host.answers.clear()
+            host.start()
+            await gateway.wait_ready()
+            assert (await gateway.submit(order("id-3"))).allowed
+
+    asyncio.run(talk())
+    assert [intent.order.client_order_id for intent in host.intents()] == ["id-1", "id-3"]
+    taken.clear()
+    release.clear()
+    host.answers["Submit"] = late
+    with sync(host) as gateway:
+        breaking = threading.Thread(target=break_it)
+        breaking.start()
+        with pytest.raises(Disconnected, match=r"get\('main', 'id-4'\)"):
+            gateway.submit(order("id-4"))
+        release.set()
+        breaking.join()
+        with pytest.raises(NotReady, match="sent nothing"):
+            gateway.submit(order("id-5"))
+
+
+def test_a_call_on_a_closed_gateway_does_not_wait_for_a_connection(host: FakeHost) -> None:
+    gateway = sync(host, timeout_s=60)
+    gateway.close()
+    with pytest.raises(ValueError, match="closed"):
         gateway.submit(order())
 
 

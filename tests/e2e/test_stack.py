@@ -159,6 +159,33 @@ def test_secrets_of_a_stack_are_readable_by_their_owner_alone(stack: RunningStac
     assert (directory / "credentials.json").stat().st_mode & 0o077 == 0
 
 
+def _contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """Inode and bytes of what a stack writes once, its sockets included."""
+    names = ("credentials.json", "policy.toml", "policy.cbor", "host.toml", "enclave.sock", "gateway.sock")
+    files = [directory / name for name in names]
+    return {file.name: (file.stat().st_ino, b"" if file.is_socket() else file.read_bytes()) for file in files}
+
+
+def test_a_second_stack_in_the_same_directory_ends_and_leaves_the_first_as_it_was(
+    stack: RunningStack, gateway: SyncGateway, tmp_path: Path
+) -> None:
+    directory = type(tmp_path)(stack.ready["directory"])
+    before = _contents(directory)
+    done = subprocess.run(
+        [sys.executable, "-m", "casemate_mock", "all", "--dir", str(directory)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"{directory} is in use by another stack" in done.stderr
+    assert _contents(directory) == before
+    order = resting("okx-spot", "okx", "BTC/USDT", "53000")
+    assert gateway.submit(order).state is OrderState.OPEN
+
+
 def test_wrong_use_of_the_stand_ins_exits_2() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "casemate_mock", "venue", "--venue", "nowhere"],

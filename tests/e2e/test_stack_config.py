@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from casemate.ids import new_client_order_id
 from casemate.policy import compile_policy
+from casemate_mock.cli import main
 from casemate_mock.config import DEMO_ACCOUNTS, demo_servers, demo_venue_config, random_key, read_venue_config
 from casemate_mock.policy_text import demo_policy
+from casemate_mock.stack import Stack, StackError, checked_directory, checked_listen, run_all
 from enclave_signer.errors import BadCredential
 from enclave_signer.policy.load import load
 from enclave_signer.venues.registry import VENUES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_enclave_takes_the_demonstrations_policy_as_the_client_compiles_it() -> None:
@@ -84,3 +85,49 @@ def test_a_venue_file_that_cannot_be_used_is_named(tmp_path: Path, text: str) ->
     file.write_text(text)
     with pytest.raises(ValueError, match=r"venue\.toml"):
         read_venue_config(file)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0:7000", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536", "localhost:7000", "[::1]:7000", "unix:/x", ""],
+)
+def test_a_stack_listens_to_this_machine_alone(
+    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["all", "--dir", str(tmp_path / "new"), "--listen", address])
+    assert caught.value.code == 2
+    assert "expected 127.0.0.1:PORT" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ValueError, match="expected 127"):
+        Stack(tmp_path, listen=address)
+
+
+def test_a_port_of_this_machine_is_taken() -> None:
+    assert checked_listen("127.0.0.1:7000") == "127.0.0.1:7000"
+
+
+def test_a_directory_in_which_a_socket_has_too_long_a_path_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = tmp_path / ("x" * 107)
+    with pytest.raises(SystemExit) as caught:
+        main(["all", "--dir", str(long)])
+    assert caught.value.code == 2
+    assert "too long: the path of a unix socket" in capsys.readouterr().err
+    assert not long.exists()
+    # With "/gateway.sock" 107 bytes are the last that pass; it is bytes that count.
+    fits = Path("/" + "d" * 93)
+    assert checked_directory(fits) == fits
+    for too_long in ("d" * 94, "\u00e9" * 47):
+        with pytest.raises(ValueError, match="1 bytes too long"):
+            checked_directory(Path("/" + too_long))
+
+
+def test_a_directory_that_another_stack_holds_is_left_as_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "stack.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        stack = Stack(tmp_path)
+        with pytest.raises(StackError, match="is in use by another stack"):
+            asyncio.run(run_all(stack, watch_stdin=False))
+        assert [file.name for file in tmp_path.iterdir()] == ["stack.lock"]

@@ -245,7 +245,7 @@ def test_nothing_is_handed_over_to_an_enclave_that_is_not_the_expected_one(front
 def test_a_host_that_cannot_be_reached_leaves_an_intent_unsealed(front: Front) -> None:
     front.stop()
     sealer = front.rig.sealer()
-    with sync(front, sealer) as gateway, pytest.raises(NotReady, match="NO_SESSION"):
+    with sync(front, sealer) as gateway, pytest.raises(NotReady, match="NOT_CONNECTED"):
         gateway.submit(front.rig.order())
     with pytest.raises(NotReady):
         sealer.seal(b"intent")
