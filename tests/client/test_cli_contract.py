@@ -73,7 +73,9 @@ def test_wrong_use_exits_2_and_says_why_on_stderr(arguments: tuple[str, ...]) ->
 def test_a_missing_gateway_or_file_is_wrong_use() -> None:
     assert run("status").returncode == 2
     assert "CASEMATE_GATEWAY" in run("status").stderr
-    assert run("status", "--gateway", "127.0.0.1:9").returncode == 2
+    plaintext = run("status", "--gateway", "127.0.0.1:9")
+    assert plaintext.returncode == 2
+    assert "--tls-ca, --tls-certificate and --tls-key" in plaintext.stderr
     assert run("policy", "check", "no-such-file.toml").returncode == 2
     assert run("demo", "--tape", "no-such-tape.csv").returncode == 2
 
@@ -84,7 +86,8 @@ def test_policy_check_of_the_example_says_yes() -> None:
     answer = document(done)
     assert answer["ok"] is True
     assert [account["name"] for account in answer["accounts"]] == ["binance-main", "okx-hedge"]
-    assert any("count each create 2 times" in warning for warning in answer["warnings"])
+    assert any("count each create 2 times" in note for note in answer["notes"])
+    assert answer["warnings"] == []
 
 
 def test_policy_check_lists_all_mistakes_and_exits_1(tmp_path: Path) -> None:
@@ -93,7 +96,10 @@ def test_policy_check_lists_all_mistakes_and_exits_1(tmp_path: Path) -> None:
     broken.write_text(text, encoding="utf-8")
     done = run("policy", "check", "--json", str(broken))
     assert done.returncode == 1
-    assert {mistake["path"] for mistake in document(done)["mistakes"]} == {"version", "account[0].limit[0].name"}
+    assert {mistake["path"] for mistake in document(done)["mistakes"]} == {
+        "version",
+        "account(binance-main).limit[0].name",
+    }
     plain = run("policy", "check", str(broken))
     assert plain.returncode == 1
     assert "2 mistakes" in plain.stdout

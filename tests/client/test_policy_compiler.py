@@ -127,7 +127,7 @@ def test_market_orders_are_permitted_only_where_they_are_named() -> None:
     assert types == ["LIMIT"]
     assert 'types = "*"' not in SMALL
     starred = SMALL.replace('max_notional = "1000"', 'max_notional = "1000"\ntypes = "*"')
-    assert mistakes_of(starred)["account[0].grant[0].types"].expected == "a list that names at least one"
+    assert mistakes_of(starred)["account(main).grant(quotes).types"].expected == "a list that names at least one"
 
 
 def test_the_canonical_bytes_are_what_cbor_calls_canonical() -> None:
@@ -162,40 +162,46 @@ def test_every_mistake_is_reported_with_path_value_and_expectation() -> None:
     assert set(found) == {
         "version",
         "max_age",
-        "account[0].count_uses",
-        "account[0].acept",
-        "account[0].instrument[0].tick_size",
-        "account[0].instrument[0].price_band",
-        "account[0].grant[0].operations[0]",
-        "account[0].grant[0].engines[0]",
-        "account[0].limit[0].window",
+        "account(main).count_uses",
+        "account(main).acept",
+        "account(main).instrument(BTC/USDT).tick_size",
+        "account(main).instrument(BTC/USDT).price_band",
+        "account(main).grant(quotes).operations[0]",
+        "account(main).grant(quotes).engines[0]",
+        "account(main).limit(hourly).window",
     }
-    assert found["account[0].acept"].expected.endswith('(did you mean "accept"?)')
-    assert found["account[0].grant[0].operations[0]"].value == '"CRAETE"'
-    assert '(did you mean "CREATE"?)' in found["account[0].grant[0].operations[0]"].expected
-    assert found["account[0].instrument[0].tick_size"].value == "0.10"
-    assert found["account[0].instrument[0].tick_size"].expected == 'a decimal in quotes: "0.10"'
+    assert found["account(main).acept"].expected.endswith('(did you mean "accept"?)')
+    assert found["account(main).grant(quotes).operations[0]"].value == '"CRAETE"'
+    assert '(did you mean "CREATE"?)' in found["account(main).grant(quotes).operations[0]"].expected
+    assert found["account(main).instrument(BTC/USDT).tick_size"].value == "0.10"
+    assert found["account(main).instrument(BTC/USDT).tick_size"].expected == 'a decimal in quotes: "0.10"'
 
 
 @pytest.mark.parametrize(
     ("change", "path", "expected"),
     [
-        (('price_band = ["10000", "250000.50"]', ""), "account[0].instrument[0].price_band", "without a band"),
-        (('max_notional = "5000.0"', "max_orders = 5"), "account[0].limit", "a rolling limit with max_notional"),
-        (('max_notional = "1000"', ""), "account[0].grant[0].max_notional", "CREATE and AMEND need a bound"),
-        (('"BTC/USDT"', '"BTC/USD:BTC"'), "account[0].instrument[0].symbol", "inverse contracts are not supported yet"),
-        (('"BTC/USDT"', '"BTC/USDT:USDT"'), "account[0].instrument[0].symbol", "a spot pair"),
-        (("count_uses = 1", ""), "account[0].count_uses", "how often limits count one create"),
-        (('accounts = ["main"]', 'accounts = ["mian"]'), "engine[0].accounts", '(did you mean "main"?)'),
-        (('max_notional = "1000"', 'max_notional = "1e3"'), "account[0].grant[0].max_notional", "no exponent"),
-        (('max_notional = "1000"', 'max_notional = "0"'), "account[0].grant[0].max_notional", "greater than zero"),
-        (('max_notional = "1000"', "max_notional = 1000"), "account[0].grant[0].max_notional", 'in quotes: "1000"'),
+        (('price_band = ["10000", "250000.50"]', ""),
+         "account(main).instrument(BTC/USDT).price_band", "without a band"),
+        (('max_notional = "5000.0"', "max_orders = 5"), "account(main).limit", "a rolling limit with max_notional"),
+        (('max_notional = "1000"', ""), "account(main).grant(quotes).max_notional", "CREATE and AMEND need a bound"),
+        (('"BTC/USDT"', '"BTC/USD:BTC"'),
+         "account(main).instrument(BTC/USD:BTC).symbol", "inverse contracts are not supported yet"),
+        (('"BTC/USDT"', '"BTC/USDT:USDT"'), "account(main).instrument(BTC/USDT:USDT).symbol", "a spot pair"),
+        (("count_uses = 1", ""), "account(main).count_uses", "how often limits count one create"),
+        (('accounts = ["main"]', 'accounts = ["mian"]'), "engine(mm-1).accounts", '(did you mean "main"?)'),
+        (('max_notional = "1000"', 'max_notional = "1e3"'), "account(main).grant(quotes).max_notional", "no exponent"),
+        (('max_notional = "1000"', 'max_notional = "0"'),
+         "account(main).grant(quotes).max_notional", "greater than zero"),
+        (('max_notional = "1000"', "max_notional = 1000"),
+         "account(main).grant(quotes).max_notional", 'in quotes: "1000"'),
         (('max_notional = "1000"', 'max_notional = "1000"\nmax_deviation_bps = 5'),
-         "account[0].grant[0].reference_max_age", "how old a reference price may be"),
-        (('max_notional = "1000"', 'max_notional = "1000"\nhours = ["8-17"]'), "account[0].grant[0].hours[0]", "HH:MM"),
+         "account(main).grant(quotes).reference_max_age", "how old a reference price may be"),
+        (('max_notional = "1000"', 'max_notional = "1000"\nhours = ["8-17"]'),
+         "account(main).grant(quotes).hours[0]", "HH:MM"),
         (('max_notional = "1000"', 'max_notional = "1000"\nhours = ["08:00-08:00"]'),
-         "account[0].grant[0].hours[0]", "an end that differs"),
-        (('max_notional = "1000"', 'max_notional = "1000"\ndays = ["monday"]'), "account[0].grant[0].days[0]", "mon"),
+         "account(main).grant(quotes).hours[0]", "an end that differs"),
+        (('max_notional = "1000"', 'max_notional = "1000"\ndays = ["monday"]'),
+         "account(main).grant(quotes).days[0]", "mon"),
         (("version = 3", "version = true"), "version", "a whole number"),
         (('format = "casemate.policy.v1"', ""), "format", "casemate.policy.v1"),
     ],
@@ -209,14 +215,14 @@ def test_one_mistake_is_named_alone(change: tuple[str, str], path: str, expected
 
 def test_two_of_one_name_are_refused() -> None:
     grant = SMALL[SMALL.index("[[account.grant]]") : SMALL.index("[[account.limit]]")]
-    assert "account[0].grant[1].name" in mistakes_of(SMALL.replace(grant, grant + grant))
+    assert "account(main).grant[1].name" in mistakes_of(SMALL.replace(grant, grant + grant))
 
 
 def test_a_limit_over_two_settle_currencies_is_refused() -> None:
     second = SMALL[SMALL.index("[[account.instrument]]") : SMALL.index("[[account.grant]]")]
     second = second.replace("USDT", "USDC")
     found = mistakes_of(SMALL.replace("[[account.grant]]", second + "[[account.grant]]"))
-    assert "one settle currency, not of USDC, USDT" in found["account[0].limit[0].symbols"].expected
+    assert "one settle currency, not of USDC, USDT" in found["account(main).limit(hourly).symbols"].expected
 
 
 def test_hours_and_days_become_minutes_and_numbers() -> None:

@@ -7,14 +7,11 @@ plus one bare ``hmac.digest`` of the bytes that are signed.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-from typing import TYPE_CHECKING
 
 from casemate.bench import report, run
 from casemate.cli.output import DONE, note, print_json, print_lines
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +22,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _scale(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0.01 <= value <= 100:  # noqa: PLR2004 - outside it measures nothing or takes hours
-        raise ValueError
+        raise argparse.ArgumentTypeError("expected a positive number from 0.01 to 100")
     return value
 
 

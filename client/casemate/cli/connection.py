@@ -45,11 +45,19 @@ def connect(arguments: argparse.Namespace) -> SyncGateway:
     if not target:
         message = "which gateway? Give --gateway ADDR or set CASEMATE_GATEWAY"
         raise UsageError(message)
+    tls = _tls(arguments)
+    plaintext = arguments.insecure_plaintext_for_development
+    if not (target.startswith("unix:") or tls or plaintext) and target.rpartition(":")[2].isdigit():
+        message = (
+            f'gateway "{target}": TCP needs TLS: give --tls-ca, --tls-certificate and --tls-key'
+            " (or, never in production, --insecure-plaintext-for-development)"
+        )
+        raise UsageError(message)
     try:
         endpoint = Endpoint(
             target=target,
-            tls=_tls(arguments),
-            insecure_plaintext_for_development=arguments.insecure_plaintext_for_development,
+            tls=tls,
+            insecure_plaintext_for_development=plaintext,
         )
         return SyncGateway(endpoint, _sealer(arguments), timeout_s=arguments.timeout)
     except (ValueError, OSError) as error:

@@ -13,7 +13,7 @@ from casemate import attest_cli
 from casemate.cli import approving, operate, policy, quorum, tools, trade
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
-from casemate.errors import CasemateError, InvalidIntentError, NotJudged
+from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE
     except CasemateError as error:
         _say_no(error, as_json=getattr(arguments, "json", False))
-        return NO
+        # What host or enclave call malformed is wrong use as well: sending it again cannot help.
+        return WRONG_USE if isinstance(error, BadRequest) else NO
     except BrokenPipeError:
         # The reader of our output went away (a pager, head): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

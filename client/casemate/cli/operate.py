@@ -9,10 +9,13 @@ from casemate.cli import connection
 from casemate.cli.output import DONE, NO, print_json, print_lines, table
 from casemate.cli.quorum import add_approvals, approvals_of
 from casemate.cli.scope import add_scope, scope_of
+from casemate.errors import NotFound
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from casemate.intents import HaltIntent
 
 
 def add_status(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -53,8 +56,7 @@ def _status_lines(found: models.Status) -> Iterator[str]:
         if enclave.unauthenticated:
             yield "WARNING: this enclave is the development stand-in: it believes every sender's name"
         for halt in enclave.halts:
-            where = " ".join(part for part in (halt.account, halt.venue, halt.symbol) if part)
-            yield f"HALT {halt.scope.name} {where} by {halt.by}".rstrip()
+            yield f"HALT {_named(halt)}"
     paused = ", PAUSED" if found.paused else ""
     yield f"host:    {found.version}, journal at {found.journal_sequence}, unresolved {found.unresolved}{paused}"
     rows = [
@@ -69,6 +71,11 @@ def _status_lines(found: models.Status) -> Iterator[str]:
     ]
     if rows:
         yield from table(["venue", "health", "connections", "queued", "reason"], rows)
+
+
+def _named(halt: models.Halt) -> str:
+    by = f"by {halt.by}" if halt.by else ""
+    return " ".join(part for part in (halt.scope.name, halt.account, halt.venue, halt.symbol, by) if part)
 
 
 def add_halt(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -99,7 +106,11 @@ def halt(arguments: argparse.Namespace) -> int:
 def add_resume(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
     """``casemate resume``."""
     parser = commands.add_parser(
-        "resume", help="end a halt", description="End a HALT of the same scope. Needs the quorum's approvals."
+        "resume",
+        help="end a halt",
+        description="End HALTs, whoever asked for them: --scope ALL ends every HALT; any other scope ends those of"
+        " exactly the same scope and target. Needs the quorum's approvals; the development stand-in takes none. Exit"
+        " code 1 if no such HALT stands.",
     )
     add_scope(parser)
     add_approvals(parser)
@@ -112,10 +123,23 @@ def resume(arguments: argparse.Namespace) -> int:
     approvals = approvals_of(arguments)
     intent = scope_of(arguments)
     with connection.connect(arguments) as gateway:
+        _check_stands(gateway.status(), intent)
         after = gateway.resume(intent, approvals)
     if arguments.json:
         print_json(wire.to_json(after))
     else:
-        left = ", ".join(item.scope.name for item in after.halts) or "none"
+        left = ", ".join(map(_named, after.halts)) or "none"
         print_lines([f"RESUMED ({intent.scope.name}); halts left: {left}"])
     return DONE
+
+
+def _check_stands(found: models.Status, asked: HaltIntent) -> None:
+    """Raise NotFound if no HALT of this scope and target stands; an enclave out of reach is the call's to report."""
+    target = (asked.scope, asked.account, asked.venue, asked.symbol)
+    standing = found.enclave.halts
+    ends = asked.scope is models.HaltScope.ALL or any(
+        (halt.scope, halt.account, halt.venue, halt.symbol) == target for halt in standing
+    )
+    if found.enclave_reachable and not (ends and standing):
+        message = f"no such HALT stands; standing: {', '.join(map(_named, standing)) or 'none'}"
+        raise NotFound(message)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from casemate.cli import approving
-from casemate.cli.output import DONE, NO, print_json, print_lines, table
+from casemate.cli.output import DONE, NO, note, print_json, print_lines, table
 from casemate.cli.tools import tool
 from casemate.cli.trade import order_of, read_json
 from casemate.cli.usage import UsageError
@@ -18,8 +18,14 @@ from casemate.policy import compile_policy
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
+    from types import ModuleType
 
     from casemate.policy import Compiled
+
+_UNCHECKED: Final = (
+    "not checked against what the venues declare; the enclave may refuse it. That needs the enclave's pure modules:"
+    ' pip install "casemate[tools]"'
+)
 
 
 def add_policy(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -42,6 +48,7 @@ def _add_check(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     )
     parser.add_argument("file", metavar="POLICY.toml")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--strict", action="store_true", help="exit code 1 for a warning too")
     parser.set_defaults(run=check)
 
 
@@ -49,7 +56,8 @@ def _add_compile(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers
     parser = commands.add_parser(
         "compile",
         help="TOML to the bytes that the enclave takes",
-        description="Compile a policy to canonical CBOR, which is what administrators sign and the enclave accepts.",
+        description="Compile a policy to canonical CBOR, which is what administrators sign and the enclave accepts."
+        " Runs the checks of `policy check` first; warnings go to stderr.",
     )
     parser.add_argument("file", metavar="POLICY.toml")
     parser.add_argument("-o", "--output", type=Path, metavar="POLICY.cbor", help="default: beside the TOML file")
@@ -99,16 +107,18 @@ def compile_path(path: str) -> Compiled:
     except UnicodeDecodeError:
         message = f"{path}: expected UTF-8 text"
         raise UsageError(message) from None
-    return compile_policy(text, declared_uses=_declared_uses())
+    tools = _checks()
+    # Without the tools count_uses must be written in the policy; the compiler says so.
+    compiled: Compiled = compile_policy(text) if tools is None else tools.compile_checked(text)
+    return compiled
 
 
-def _declared_uses() -> Mapping[str, int]:
+def _checks() -> ModuleType | None:
+    """The checks by the venues' declarations, where the enclave's pure modules are installed."""
     try:
-        declared: Mapping[str, int] = tool("policy_check").declared_uses()
+        return tool("policy_check")
     except UsageError:
-        # Without the tools the number must be written in the policy; the compiler says so.
-        return {}
-    return declared
+        return None
 
 
 def canonical_of(path: str) -> bytes:
@@ -117,7 +127,7 @@ def canonical_of(path: str) -> bytes:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Check a policy; 0 if it compiles and the enclave would take it."""
+    """Check a policy; 0 if it compiles and the enclave would take it (``--strict``: and nothing is to warn of)."""
     tools = tool("policy_check")
     try:
         compiled = compile_path(arguments.file)
@@ -129,7 +139,12 @@ def check(arguments: argparse.Namespace) -> int:
         print_json({"ok": True, "digest": compiled.digest, "bytes": len(compiled.canonical), **report.as_json()})
     else:
         print_lines(report.lines(compiled))
-    return DONE
+        print_lines([_counted(0, len(report.warnings))])
+    return NO if arguments.strict and report.warnings else DONE
+
+
+def _counted(mistakes: int, warnings: int) -> str:
+    return f"{mistakes} mistake{'s' * (mistakes != 1)}, {warnings} warning{'s' * (warnings != 1)}"
 
 
 def _show_mistakes(path: str, error: PolicyError, *, as_json: bool) -> None:
@@ -138,17 +153,23 @@ def _show_mistakes(path: str, error: PolicyError, *, as_json: bool) -> None:
         mistakes = [{key: getattr(mistake, key) for key in keys} for mistake in error.mistakes]
         print_json({"ok": False, "mistakes": mistakes})
         return
-    print_lines([f"{path}: {len(error.mistakes)} mistake{'s' * (len(error.mistakes) > 1)}"])
+    print_lines([f"{path}:"])
     print_lines(f"  {mistake}" for mistake in error.mistakes)
+    # What would be warned of shows only once the mistakes are mended.
+    print_lines([_counted(len(error.mistakes), 0)])
 
 
 def compile_file(arguments: argparse.Namespace) -> int:
-    """Compile a policy to a file."""
+    """Compile a policy to a file, by the same checks as ``check``; warnings go to stderr."""
+    tools = _checks()
     try:
         compiled = compile_path(arguments.file)
+        warnings = tools.check(compiled).warnings if tools else [_UNCHECKED]
     except PolicyError as error:
         _show_mistakes(arguments.file, error, as_json=arguments.json)
         return NO
+    for warning in warnings:
+        note(f"warning: {warning}")
     output = arguments.output or Path(arguments.file).with_suffix(".cbor")
     try:
         output.write_bytes(compiled.canonical)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib
 import importlib.util
@@ -14,12 +15,12 @@ from casemate.cli.output import DONE, NO, note, print_json, print_lines, progres
 from casemate.cli.usage import UsageError
 
 if TYPE_CHECKING:
-    import argparse
     from types import ModuleType
 
 _ORDERS: Final = 1_200
 _SEED: Final = 7
 _NO_TAPE: Final = "-"
+_DIGITS: Final = 10
 
 
 def add_demo(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -43,10 +44,10 @@ def add_demo(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not (text.isascii() and text.isdigit() and len(text) < _DIGITS and int(text)):
+        message = f'"{text}": expected a positive number'
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def demo(arguments: argparse.Namespace) -> int:

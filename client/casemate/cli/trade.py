@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from dataclasses import fields
@@ -17,7 +18,6 @@ from casemate.ids import new_client_order_id
 from casemate.intents import OrderIntent
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterator
     from enum import IntEnum
 
@@ -30,8 +30,11 @@ _ENUMS: Final[dict[str, type[IntEnum]]] = {
     "self_trade_prevention": models.SelfTradePrevention,
     "priority": models.Priority,
 }
+_DEFAULTS: Final = {"type": "default LIMIT", "time_in_force": "default GTC, none for MARKET"}
 _FLAGS: Final = frozenset({"post_only", "reduce_only"})
 _TIMES: Final = frozenset({"created_at", "valid_until", "expire_at", "reference_time"})
+# What the host lists at most at once.
+_MOST: Final = 1_000
 _TEXTS: Final = (
     "quantity",
     "quote_quantity",
@@ -57,7 +60,9 @@ def add_submit(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
         order.add_argument(f"--{name}")
     for name, kind in _ENUMS.items():
         choices = [member.name for member in kind]
-        order.add_argument(f"--{name.replace('_', '-')}", choices=choices, type=str.upper, metavar="|".join(choices))
+        option = f"--{name.replace('_', '-')}"
+        default = _DEFAULTS.get(name)
+        order.add_argument(option, choices=choices, type=str.upper, metavar="|".join(choices), help=default)
     for name in _TEXTS:
         order.add_argument(f"--{name.replace('_', '-')}", metavar="TEXT")
     for name in ("post_only", "reduce_only"):
@@ -178,7 +183,11 @@ def add_cancel(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Cancel; 0 if it was allowed and taken."""
-    if bool(arguments.all) == bool(arguments.client_order_id or arguments.venue_order_id):
+    named = bool(arguments.client_order_id or arguments.venue_order_id)
+    if arguments.all and named:
+        message = "--all or an order's id, not both"
+        raise UsageError(message)
+    if not arguments.all and not named:
         message = "which order? Give --client-order-id and/or --venue-order-id, or --all"
         raise UsageError(message)
     where = (arguments.account, arguments.venue, arguments.symbol)
@@ -199,7 +208,7 @@ def add_orders(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     parser.add_argument("--account", required=True)
     states = [state.name for state in models.OrderState]
     parser.add_argument("--state", action="append", default=[], choices=states, type=str.upper, metavar="STATE")
-    parser.add_argument("--limit", type=int, default=100, metavar="N", help="at most 1000 (default 100)")
+    parser.add_argument("--limit", type=_limit, default=100, metavar="N", help="1 to 1000 (default 100)")
     parser.add_argument("--client-order-id", metavar="ID", help="this order alone")
     parser.add_argument("--at-venue", action="store_true", help="ask the venue; needs --venue and --symbol")
     parser.add_argument("--venue")
@@ -207,6 +216,13 @@ def add_orders(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     connection.add_options(parser)
     parser.set_defaults(run=orders)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and 1 <= int(text) <= _MOST):
+        message = f'"{text}": expected a number from 1 to {_MOST}'
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def orders(arguments: argparse.Namespace) -> int:

@@ -18,6 +18,8 @@ from casemate.policy.table import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from casemate.policy.accounts import Examine
+
 FORMAT: Final = "casemate.policy.v1"
 _MAX_VERSION: Final = 2**63 - 1
 # What the enclave takes at most (signer.proto).
@@ -37,18 +39,22 @@ class Compiled:
         return hashlib.sha256(self.canonical).hexdigest()
 
 
-def compile_policy(text: str, *, declared_uses: Mapping[str, int] | None = None) -> Compiled:
+def compile_policy(
+    text: str, *, declared_uses: Mapping[str, int] | None = None, examine: Examine | None = None
+) -> Compiled:
     """Compile a policy written as TOML.
 
     ``declared_uses`` gives by venue how many orders one signed create can make at worst; it is the default of
-    ``count_uses``, which must be written where it is not known. Raises PolicyError with every mistake.
+    ``count_uses``, which must be written where it is not known. ``examine`` says what is wrong with an account
+    by what its venue declares (:mod:`casemate.tools.policy_check`), so that such mistakes stand in the same report.
+    Raises PolicyError with every mistake.
     """
     mistakes: list[Mistake] = []
     try:
         raw = tomllib.loads(text, parse_float=NumberText)
     except tomllib.TOMLDecodeError as error:
         raise PolicyError([Mistake("(file)", str(error), "a TOML document")]) from None
-    document = _read_document(Table(raw, "", mistakes), declared_uses or {})
+    document = _read_document(Table(raw, "", mistakes), declared_uses or {}, examine)
     if mistakes:
         raise PolicyError(mistakes)
     canonical = cbor2.dumps(document, canonical=True)
@@ -57,11 +63,11 @@ def compile_policy(text: str, *, declared_uses: Mapping[str, int] | None = None)
     return Compiled(document, canonical)
 
 
-def _read_document(table: Table, declared_uses: Mapping[str, int]) -> dict[str, Any]:
+def _read_document(table: Table, declared_uses: Mapping[str, int], examine: Examine | None) -> dict[str, Any]:
     account_tables = table.tables("account", "account")
     engine_tables = table.tables("engine", "engine")
     engines = [_read_engine(item) for item in engine_tables]
-    accounts = [read_account(item, _engines_of(engines, item), declared_uses) for item in account_tables]
+    accounts = [read_account(item, _engines_of(engines, item), declared_uses, examine) for item in account_tables]
     document = {
         "format": table.required("format", fields.word([FORMAT]), f'"{FORMAT}"'),
         "deployment": table.required("deployment", fields.name, fields.NAME),
@@ -78,7 +84,7 @@ def _read_document(table: Table, declared_uses: Mapping[str, int]) -> dict[str, 
     }
     _check_names(table, "engine", engines)
     _check_names(table, "account", accounts)
-    _check_accounts_exist(table, engines, accounts)
+    _check_accounts_exist(engine_tables, engines, accounts)
     table.close()
     return document
 
@@ -112,11 +118,11 @@ def _check_names(table: Table, kind: str, items: Sequence[Mapping[str, Any]]) ->
 
 
 def _check_accounts_exist(
-    table: Table, engines: Sequence[Mapping[str, Any]], accounts: Sequence[Mapping[str, Any]]
+    tables: Sequence[Table], engines: Sequence[Mapping[str, Any]], accounts: Sequence[Mapping[str, Any]]
 ) -> None:
     known = {account["name"] for account in accounts if account["name"]}
-    for index, engine in enumerate(engines):
+    for table, engine in zip(tables, engines, strict=True):
         for name in engine["accounts"] or ():
             if name not in known:
                 hint = did_you_mean(name, known)
-                table.complain(f"engine[{index}].accounts", name, f"the name of an [[account]]{hint}")
+                table.complain("accounts", name, f"the name of an [[account]]{hint}")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from casemate.policy.mistakes import Mistake, WrongValue, as_text, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
+_LABEL: Final = re.compile(r"[A-Za-z0-9_:/-]{1,64}", re.ASCII)
 
 
 class Table:
@@ -70,7 +73,8 @@ class Table:
         if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
             self.complain(name, raw, f"tables, each headed [[{written}]]")
             return []
-        return [Table(item, f"{self.path(name)}[{index}]", self._mistakes) for index, item in enumerate(raw)]
+        labels = _labels(raw)
+        return [Table(item, self.path(name) + label, self._mistakes) for item, label in zip(raw, labels, strict=True)]
 
     def close(self) -> None:
         """Complain about every field that nobody asked for."""
@@ -78,3 +82,13 @@ class Table:
             if name not in self._known:
                 hint = did_you_mean(name, self._known)
                 self.complain(name, value, f"a known key, one of {', '.join(self._known)}{hint}")
+
+
+def _labels(items: Sequence[Mapping[str, object]]) -> list[str]:
+    """``(NAME)`` for what has a name (an instrument: a symbol) of its own, else ``[INDEX]``."""
+    names = [item.get("name", item.get("symbol")) for item in items]
+    often = Counter(name for name in names if isinstance(name, str))
+    return [
+        f"({name})" if isinstance(name, str) and often[name] == 1 and _LABEL.fullmatch(name) else f"[{index}]"
+        for index, name in enumerate(names)
+    ]

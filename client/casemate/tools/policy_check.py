@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from casemate.errors import PolicyError
-from casemate.policy.mistakes import Mistake, did_you_mean
+from casemate.policy import compile_policy
+from casemate.policy.mistakes import Mistake, as_text, did_you_mean
+from casemate.tools.policy_reach import unreachable
+from casemate.tools.policy_summary import summary
 from enclave_signer.decimals import parse
 from enclave_signer.errors import BadPolicy
 from enclave_signer.model import Instrument, Kind, Operation
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from enclave_signer.venues.base import Venue
 
 _REPLAYABLE: Final = "replayable"
+_READ: Final = ("symbol", "venue_symbol", "tick_size", "lot_size", "contract_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,15 @@ class Report:
     accounts: Sequence[Mapping[str, Any]]
     warnings: Sequence[str]
     engines: Sequence[Mapping[str, Any]] = field(default=())
+    # What the policy gives away knowingly.
+    notes: Sequence[str] = field(default=())
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "engines": list(self.engines),
             "accounts": list(self.accounts),
+            "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
 
@@ -50,9 +57,8 @@ class Report:
             yield f"{account['name']} ({account['venue']}, {account['environment']}, {account['margin_mode']})"
             yield from (f"  {line}" for line in account["permits"])
         yield ""
+        yield from (f"note: {text}" for text in self.notes)
         yield from (f"warning: {warning}" for warning in self.warnings)
-        if not self.warnings:
-            yield "no warnings"
 
 
 def declared_uses() -> dict[str, int]:
@@ -60,17 +66,27 @@ def declared_uses() -> dict[str, int]:
     return {name: venue.declaration.uses for name, venue in VENUES.items()}
 
 
+def compile_checked(text: str) -> Compiled:
+    """Compile with the venues' declarations at hand. Raises PolicyError with all mistakes, theirs among them."""
+    return compile_policy(text, declared_uses=declared_uses(), examine=examine)
+
+
 def check(compiled: Compiled) -> Report:
     """Compare with the venues' declarations. Raises PolicyError for what the enclave would not accept."""
     accounts = compiled.document["accounts"]
-    mistakes = [mistake for account in accounts for mistake in _mistakes(account)]
+    mistakes = [
+        Mistake(f"account({account['name']}).{path}", as_text(value), expected)
+        for account in accounts
+        for path, value, expected in examine(account)
+    ]
     if mistakes:
         raise PolicyError(mistakes)
     _ask_enclave(compiled)
     warnings = [f"{account['name']}: {text}" for account in accounts for text in _warnings(account)]
     used = {name for engine in compiled.document["engines"] for name in engine["accounts"]}
     warnings += [f"{account['name']}: no engine has it" for account in accounts if account["name"] not in used]
-    return Report([_summary(account) for account in accounts], warnings, compiled.document["engines"])
+    notes = [f"{account['name']}: {text}" for account in accounts for text in _notes(account)]
+    return Report([summary(account) for account in accounts], warnings, compiled.document["engines"], notes)
 
 
 def _ask_enclave(compiled: Compiled) -> None:
@@ -82,22 +98,27 @@ def _ask_enclave(compiled: Compiled) -> None:
         raise PolicyError([Mistake(parts[0], "as the enclave reads it", parts[-1]) for parts in lines]) from None
 
 
-def _mistakes(account: Mapping[str, Any]) -> Iterator[Mistake]:
-    path = f"account({account['name']})"
+def examine(account: Mapping[str, Any]) -> Iterator[tuple[str, object, str]]:
+    """Yield (path below the account, value, expectation) of what its venue's declaration does not allow.
+
+    The account may be half read: what is None or empty after another mistake is passed over.
+    """
+    if account["venue"] is None:
+        return
     venue = VENUES.get(account["venue"])
     if venue is None:
         hint = did_you_mean(account["venue"], VENUES)
-        yield Mistake(f"{path}.venue", f'"{account["venue"]}"', f"one of {', '.join(VENUES)}{hint}")
+        yield "venue", account["venue"], f"one of {', '.join(VENUES)}{hint}"
         return
     uses, counted = venue.declaration.uses, account["count_uses"]
-    if counted > uses:
-        yield Mistake(f"{path}.count_uses", str(counted), f"at most {uses}, what {venue.name} declares")
-    if counted < uses and _REPLAYABLE not in account["accept"]:
-        yield Mistake(f"{path}.count_uses", str(counted), f'{uses}, or "{_REPLAYABLE}" among accept')
+    if counted is not None and counted > uses:
+        yield "count_uses", counted, f"at most {uses}, what {venue.name} declares"
+    if counted is not None and counted < uses and _REPLAYABLE not in account["accept"]:
+        yield "count_uses", counted, f'{uses}, or "{_REPLAYABLE}" among accept'
     for item in account["instruments"]:
-        wrong = _instrument_mistake(venue, item)
+        wrong = _instrument_mistake(venue, item) if all(item[name] for name in _READ) else ""
         if wrong:
-            yield Mistake(f"{path}.instrument({item['symbol']}).venue_symbol", f'"{item["venue_symbol"]}"', wrong)
+            yield f"instrument({item['symbol']}).venue_symbol", item["venue_symbol"], wrong
 
 
 def _instrument_mistake(venue: Venue, item: Mapping[str, Any]) -> str:
@@ -143,15 +164,21 @@ def _warnings(account: Mapping[str, Any]) -> Iterator[str]:
             yield f"every {name} will be refused: the account does not accept {', '.join(open_gaps)}"
         yield from _missing_rights(account, declaration.also.get(operation, ()), name)
     yield from _grant_warnings(account)
-    if account["count_uses"] < declaration.uses:
-        yield (
-            f"limits count each create {account['count_uses']} times; a hostile host could make up to"
-            f" {declaration.uses} orders of one signature while it is valid"
-        )
+    yield from unreachable(account)
     every_gap = {gap.value for gaps in declaration.gaps.values() for gap in gaps}
     needless = sorted(accepted - every_gap)
     if needless:
         yield f"accepts {', '.join(needless)}, which {account['venue']} does not leave open"
+
+
+def _notes(account: Mapping[str, Any]) -> Iterator[str]:
+    """What the policy decided in so many words (by accepting ``replayable``): to be known, not to be mended."""
+    uses = VENUES[account["venue"]].declaration.uses
+    if account["count_uses"] < uses:
+        yield (
+            f"limits count each create {account['count_uses']} times; a hostile host could make up to"
+            f" {uses} orders of one signature while it is valid"
+        )
 
 
 def _missing_rights(account: Mapping[str, Any], also: Any, name: str) -> Iterator[str]:  # noqa: ANN401 - a frozenset or ()
@@ -181,36 +208,3 @@ def _grant_warnings(account: Mapping[str, Any]) -> Iterator[str]:
             yield f"grant {grant['name']} names no time in force that {account['venue']} takes ({takes})"
         if "MARKET" in grant["types"] and grant["max_deviation_bps"] is None:
             yield f"grant {grant['name']} permits MARKET: no price bounds what such an order pays"
-
-
-def _summary(account: Mapping[str, Any]) -> dict[str, Any]:
-    permits = [_grant_line(grant) for grant in account["grants"]]
-    permits += [f"deny {denial['name']}: {_denial_text(denial)}" for denial in account["denials"]]
-    permits += [
-        f"limit {limit['name']}: {_bounds(limit)} in {limit['window_ms'] // 1000} s over {', '.join(limit['symbols'])}"
-        for limit in account["limits"]
-    ]
-    permits += [f"exposure {item['name']}: {_bounds(item)} of {item['symbol']}" for item in account["exposures"]]
-    fields = ("name", "venue", "environment", "margin_mode", "accept", "count_uses")
-    return {**{name: account[name] for name in fields}, "permits": permits}
-
-
-def _grant_line(grant: Mapping[str, Any]) -> str:
-    who = f"{', '.join(grant['engines'])} may {', '.join(grant['operations'])} {', '.join(grant['symbols'])}"
-    if not {"CREATE", "AMEND"} & set(grant["operations"]):
-        return f"grant {grant['name']}: {who}"
-    how = f"{'/'.join(grant['sides'])} {'/'.join(grant['types'])} {'/'.join(grant['times_in_force'])}"
-    needs = [name for name in ("post_only", "reduce_only") if grant[f"require_{name}"]]
-    required = f", {' and '.join(needs)} only" if needs else ""
-    when = ", at certain hours" if grant["hours"] or grant["days"] else ""
-    return f"grant {grant['name']}: {who}; {how}{required}, {_bounds(grant)} an order{when}"
-
-
-def _bounds(rule: Mapping[str, Any]) -> str:
-    names = {"max_notional": "notional", "max_quantity": "quantity", "max_orders": "orders"}
-    return " and ".join(f"at most {rule[key]} {word}" for key, word in names.items() if rule.get(key) is not None)
-
-
-def _denial_text(denial: Mapping[str, Any]) -> str:
-    parts = [f"{key} {', '.join(map(str, value))}" for key, value in denial.items() if value and key != "name"]
-    return "; ".join(parts) or "everything"

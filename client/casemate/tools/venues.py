@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from enclave_signer.venues.registry import VENUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from enum import Enum
 
     from enclave_signer.model import Kind
@@ -35,6 +35,7 @@ def _describe(name: str, declared: Declaration) -> dict[str, Any]:
         "client_order_id": declared.client_order_id,
         "covers": _values(declared.covers),
         "gaps": {operation.name: _values(gaps) for operation, gaps in sorted(declared.gaps.items())},
+        "every_gap": _values({gap for gaps in declared.gaps.values() for gap in gaps}),
         "also": {operation.name: _names(others) for operation, others in sorted(declared.also.items())},
         "validity": {
             "kind": declared.validity.kind.value,
@@ -72,7 +73,7 @@ def _paragraph(venue: Mapping[str, Any]) -> str:
         venue["venue"],
         f"  signature   {venue['scheme']}",
         f"  covers      {', '.join(venue['covers'])}",
-        f"  gaps        {', '.join(venue['gaps'].get('CREATE', [])) or 'none'} (create)",
+        f"  gaps        {', '.join(_gap_words(venue)) or 'none'}",
         f"  validity    {window}",
         f"  single use  {venue['single_use'] or 'nothing; a create counts ' + str(venue['uses']) + ' times at worst'}",
         f"  operations  {', '.join(venue['operations'])}",
@@ -83,6 +84,13 @@ def _paragraph(venue: Mapping[str, Any]) -> str:
     lines.append(f"  limits      {venue['limits'] or 'not stated'}")
     lines.extend(f"  note        {note}" for note in venue["notes"])
     return "\n".join(lines)
+
+
+def _gap_words(venue: Mapping[str, Any]) -> Iterator[str]:
+    """Every word that a policy may have to accept; those of a few operations alone name them."""
+    for gap in venue["every_gap"]:
+        having = [name for name in venue["operations"] if gap in venue["gaps"].get(name, ())]
+        yield gap if len(having) == len(venue["operations"]) else f"{gap} ({', '.join(having)})"
 
 
 def _values(members: Iterable[Enum]) -> list[str]:
