@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from host_dispatch.journal.records import JournalError
 from host_dispatch.journal.sqlite_migrations import MIGRATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # Writers wait this long for a lock that some other program holds, then fail closed.
@@ -23,12 +25,23 @@ def connect(path: Path, *, durability: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=BUSY_MS / 1000
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-    # The checkpointer has a thread and a connection of its own.
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+        # The checkpointer has a thread and a connection of its own.
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+@contextlib.contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that turns out to be of no use."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
@@ -36,7 +49,8 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA query_only = ON")
+    with _closed_on_error(connection):
+        connection.execute("PRAGMA query_only = ON")
     return connection
 
 
@@ -45,10 +59,11 @@ def prepare(path: Path, *, durability: str) -> sqlite3.Connection:
     try:
         path.touch(mode=0o600, exist_ok=True)
         connection = connect(path, durability=durability)
-        _check(connection, path)
-        _migrate(connection)
-        for columns, table in statements.COLUMNS:
-            connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
+        with _closed_on_error(connection):
+            _check(connection, path)
+            _migrate(connection)
+            for columns, table in statements.COLUMNS:
+                connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
     except (sqlite3.Error, OSError) as error:
         message = f"the journal {path} cannot be opened: {error}"
         raise JournalError(message) from error
