@@ -378,3 +378,25 @@ class PauseRequest(_message.Message):
 class UnpauseRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StoredReceiptsRequest(_message.Message):
+    __slots__ = ("boot", "from_sequence", "limit")
+    BOOT_FIELD_NUMBER: _ClassVar[int]
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    boot: bytes
+    from_sequence: int
+    limit: int
+    def __init__(self, boot: _Optional[bytes] = ..., from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class StoredReceipts(_message.Message):
+    __slots__ = ("boot", "receipts", "head", "document")
+    BOOT_FIELD_NUMBER: _ClassVar[int]
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    boot: bytes
+    receipts: _containers.RepeatedScalarFieldContainer[bytes]
+    head: _signer_pb2.SignedHead
+    document: bytes
+    def __init__(self, boot: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[_signer_pb2.SignedHead, _Mapping]] = ..., document: _Optional[bytes] = ...) -> None: ...

@@ -8,6 +8,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class DocumentPurpose(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DOCUMENT_PURPOSE_UNSPECIFIED: _ClassVar[DocumentPurpose]
+    DOCUMENT_PURPOSE_KMS: _ClassVar[DocumentPurpose]
+
 class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PHASE_UNSPECIFIED: _ClassVar[Phase]
@@ -33,6 +38,8 @@ class Operation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_BALANCES: _ClassVar[Operation]
     OPERATION_ORDER_CLOSED: _ClassVar[Operation]
     OPERATION_HALT: _ClassVar[Operation]
+DOCUMENT_PURPOSE_UNSPECIFIED: DocumentPurpose
+DOCUMENT_PURPOSE_KMS: DocumentPurpose
 PHASE_UNSPECIFIED: Phase
 PHASE_AWAITING_POLICY: Phase
 PHASE_AWAITING_CREDENTIALS: Phase
@@ -52,7 +59,7 @@ OPERATION_ORDER_CLOSED: Operation
 OPERATION_HALT: Operation
 
 class EnclaveRequest(_message.Message):
-    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session")
+    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session", "receipts", "grant", "checkpoint", "retire")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SIGN_FIELD_NUMBER: _ClassVar[int]
     SIGN_BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +70,10 @@ class EnclaveRequest(_message.Message):
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ATTEST_FIELD_NUMBER: _ClassVar[int]
     OPEN_SESSION_FIELD_NUMBER: _ClassVar[int]
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    RETIRE_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     sign: _intent_pb2.SealedIntent
     sign_batch: SealedBatch
@@ -73,7 +84,11 @@ class EnclaveRequest(_message.Message):
     status: StatusRequest
     attest: Attest
     open_session: OpenSession
-    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ...) -> None: ...
+    receipts: ReceiptsRequest
+    grant: DutyGrant
+    checkpoint: CheckpointRequest
+    retire: Retire
+    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., receipts: _Optional[_Union[ReceiptsRequest, _Mapping]] = ..., grant: _Optional[_Union[DutyGrant, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ...) -> None: ...
 
 class SealedBatch(_message.Message):
     __slots__ = ("intents",)
@@ -102,14 +117,18 @@ class LoadPolicy(_message.Message):
     def __init__(self, policy: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Provision(_message.Message):
-    __slots__ = ("account", "credential", "approvals")
+    __slots__ = ("account", "credential", "approvals", "bundle", "envelope")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
     APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPE_FIELD_NUMBER: _ClassVar[int]
     account: str
     credential: bytes
     approvals: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, account: _Optional[str] = ..., credential: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    bundle: bytes
+    envelope: bytes
+    def __init__(self, account: _Optional[str] = ..., credential: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ..., bundle: _Optional[bytes] = ..., envelope: _Optional[bytes] = ...) -> None: ...
 
 class Resume(_message.Message):
     __slots__ = ("scope", "account", "venue", "symbol", "approvals")
@@ -130,10 +149,12 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Attest(_message.Message):
-    __slots__ = ("nonce",)
+    __slots__ = ("nonce", "purpose")
     NONCE_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     nonce: bytes
-    def __init__(self, nonce: _Optional[bytes] = ...) -> None: ...
+    purpose: DocumentPurpose
+    def __init__(self, nonce: _Optional[bytes] = ..., purpose: _Optional[_Union[DocumentPurpose, str]] = ...) -> None: ...
 
 class Attested(_message.Message):
     __slots__ = ("document",)
@@ -158,7 +179,7 @@ class SessionOpened(_message.Message):
     def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class EnclaveStatus(_message.Message):
-    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key")
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +191,9 @@ class EnclaveStatus(_message.Message):
     CLOCK_FIELD_NUMBER: _ClassVar[int]
     GC_FIELD_NUMBER: _ClassVar[int]
     BOOT_KEY_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    DUTY_FIELD_NUMBER: _ClassVar[int]
+    CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     policy_version: int
     policy_digest: bytes
@@ -181,7 +205,24 @@ class EnclaveStatus(_message.Message):
     clock: int
     gc: GcPauses
     boot_key: bytes
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ...) -> None: ...
+    head: SignedHead
+    duty: DutyStatus
+    clock_drift: int
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ...) -> None: ...
+
+class DutyStatus(_message.Message):
+    __slots__ = ("required", "sequence", "not_after", "accounts", "retired")
+    REQUIRED_FIELD_NUMBER: _ClassVar[int]
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    NOT_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    required: bool
+    sequence: int
+    not_after: int
+    accounts: _containers.RepeatedScalarFieldContainer[str]
+    retired: bool
+    def __init__(self, required: _Optional[bool] = ..., sequence: _Optional[int] = ..., not_after: _Optional[int] = ..., accounts: _Optional[_Iterable[str]] = ..., retired: _Optional[bool] = ...) -> None: ...
 
 class GcPauses(_message.Message):
     __slots__ = ("collections", "total", "longest")
@@ -210,7 +251,7 @@ class Halt(_message.Message):
     def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., by: _Optional[str] = ..., since: _Optional[int] = ...) -> None: ...
 
 class EnclaveReply(_message.Message):
-    __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged", "attested", "session_opened")
+    __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged", "attested", "session_opened", "receipts", "granted", "checkpoint", "head")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     JUDGED_FIELD_NUMBER: _ClassVar[int]
     JUDGED_BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +260,10 @@ class EnclaveReply(_message.Message):
     NOT_JUDGED_FIELD_NUMBER: _ClassVar[int]
     ATTESTED_FIELD_NUMBER: _ClassVar[int]
     SESSION_OPENED_FIELD_NUMBER: _ClassVar[int]
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     judged: Judged
     judged_batch: JudgedBatch
@@ -227,7 +272,75 @@ class EnclaveReply(_message.Message):
     not_judged: NotJudged
     attested: Attested
     session_opened: SessionOpened
-    def __init__(self, request_id: _Optional[int] = ..., judged: _Optional[_Union[Judged, _Mapping]] = ..., judged_batch: _Optional[_Union[JudgedBatch, _Mapping]] = ..., loaded: _Optional[_Union[Loaded, _Mapping]] = ..., status: _Optional[_Union[EnclaveStatus, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ..., attested: _Optional[_Union[Attested, _Mapping]] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ...) -> None: ...
+    receipts: Receipts
+    granted: Granted
+    checkpoint: Checkpoint
+    head: SignedHead
+    def __init__(self, request_id: _Optional[int] = ..., judged: _Optional[_Union[Judged, _Mapping]] = ..., judged_batch: _Optional[_Union[JudgedBatch, _Mapping]] = ..., loaded: _Optional[_Union[Loaded, _Mapping]] = ..., status: _Optional[_Union[EnclaveStatus, _Mapping]] = ..., not_judged: _Optional[_Union[NotJudged, _Mapping]] = ..., attested: _Optional[_Union[Attested, _Mapping]] = ..., session_opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., receipts: _Optional[_Union[Receipts, _Mapping]] = ..., granted: _Optional[_Union[Granted, _Mapping]] = ..., checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ...) -> None: ...
+
+class ReceiptsRequest(_message.Message):
+    __slots__ = ("from_sequence", "limit")
+    FROM_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    from_sequence: int
+    limit: int
+    def __init__(self, from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class Receipts(_message.Message):
+    __slots__ = ("receipts", "head")
+    RECEIPTS_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    receipts: _containers.RepeatedScalarFieldContainer[bytes]
+    head: SignedHead
+    def __init__(self, receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ...) -> None: ...
+
+class SignedHead(_message.Message):
+    __slots__ = ("head", "signature")
+    HEAD_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    head: bytes
+    signature: bytes
+    def __init__(self, head: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class DutyGrant(_message.Message):
+    __slots__ = ("grant", "signature", "approvals", "continues")
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    CONTINUES_FIELD_NUMBER: _ClassVar[int]
+    grant: bytes
+    signature: bytes
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    continues: Checkpoint
+    def __init__(self, grant: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ..., continues: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+
+class Granted(_message.Message):
+    __slots__ = ("duty",)
+    DUTY_FIELD_NUMBER: _ClassVar[int]
+    duty: DutyStatus
+    def __init__(self, duty: _Optional[_Union[DutyStatus, _Mapping]] = ...) -> None: ...
+
+class CheckpointRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Checkpoint(_message.Message):
+    __slots__ = ("checkpoint", "signature")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: bytes
+    signature: bytes
+    def __init__(self, checkpoint: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+
+class Retire(_message.Message):
+    __slots__ = ("statement", "signature", "approvals")
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    statement: bytes
+    signature: bytes
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, statement: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Loaded(_message.Message):
     __slots__ = ("policy_version", "policy_digest", "phase")
@@ -296,30 +409,34 @@ class SignedRequest(_message.Message):
     def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., operation: _Optional[_Union[Operation, str]] = ..., valid_until: _Optional[int] = ..., venue_symbol: _Optional[str] = ...) -> None: ...
 
 class Judged(_message.Message):
-    __slots__ = ("verdict", "request", "repeated", "proof")
+    __slots__ = ("verdict", "request", "repeated", "proof", "receipt")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     verdict: Verdict
     request: SignedRequest
     repeated: bool
     proof: VerdictProof
-    def __init__(self, verdict: _Optional[_Union[Verdict, _Mapping]] = ..., request: _Optional[_Union[SignedRequest, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[VerdictProof, _Mapping]] = ...) -> None: ...
+    receipt: bytes
+    def __init__(self, verdict: _Optional[_Union[Verdict, _Mapping]] = ..., request: _Optional[_Union[SignedRequest, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ...) -> None: ...
 
 class VerdictProof(_message.Message):
-    __slots__ = ("counter", "verdict", "request_digest", "repeated", "reply_mac")
+    __slots__ = ("counter", "verdict", "request_digest", "repeated", "reply_mac", "receipt_digest")
     COUNTER_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     REPLY_MAC_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     counter: int
     verdict: bytes
     request_digest: bytes
     repeated: bool
     reply_mac: bytes
-    def __init__(self, counter: _Optional[int] = ..., verdict: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ..., repeated: _Optional[bool] = ..., reply_mac: _Optional[bytes] = ...) -> None: ...
+    receipt_digest: bytes
+    def __init__(self, counter: _Optional[int] = ..., verdict: _Optional[bytes] = ..., request_digest: _Optional[bytes] = ..., repeated: _Optional[bool] = ..., reply_mac: _Optional[bytes] = ..., receipt_digest: _Optional[bytes] = ...) -> None: ...
 
 class JudgedBatch(_message.Message):
     __slots__ = ("answers",)
