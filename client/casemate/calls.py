@@ -249,14 +249,15 @@ def status() -> Call[models.Status]:
     return Call(OPERATOR + "Status", dispatch_pb2.StatusRequest().SerializeToString(), _status)
 
 
-def resume(intent: intents.HaltIntent, approvals: Sequence[bytes]) -> Call[models.EnclaveStatus]:
-    """End a HALT; needs the quorum's approvals."""
+def resume(intent: intents.HaltIntent, approvals: Sequence[bytes], last: int) -> Call[models.EnclaveStatus]:
+    """End a HALT, none after number ``last``; needs the quorum's approvals."""
     request = signer_pb2.Resume(
         scope=int(intent.scope),  # type: ignore[arg-type]
         account=intent.account,
         venue=intent.venue,
         symbol=intent.symbol,
         approvals=approvals,
+        last=last,
     )
     return Call(
         OPERATOR + "Resume",

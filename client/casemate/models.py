@@ -322,6 +322,8 @@ class Halt:
     symbol: str
     by: str
     since: int
+    # Rises with every HALT of a boot; an approval of a RESUME names the newest that it ends.
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,10 +226,10 @@ class SyncGateway:
         return self._send(lambda: self._calls.halt(halt), timeout_s)
 
     def resume(
-        self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+        self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, last: int, timeout_s: float | None = None
     ) -> models.EnclaveStatus:
-        """End a HALT of that scope; needs the quorum's approvals."""
-        return self._call(calls.resume(halt, approvals), timeout_s)
+        """End a HALT of that scope, none after number ``last`` of the status; needs the quorum's approvals."""
+        return self._call(calls.resume(halt, approvals, last), timeout_s)
 
     def pause(self, for_ms: int, *, timeout_s: float | None = None) -> models.Status:
         """Have the host take no new orders for a while; ends by itself."""

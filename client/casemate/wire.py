@@ -194,6 +194,7 @@ def _halt(message: signer_pb2.Halt) -> models.Halt:
         symbol=message.symbol,
         by=message.by,
         since=message.since,
+        number=message.number,
     )
 
 

@@ -23,6 +23,8 @@ class Standing(NamedTuple):
     by: str
     since: int
     accounts: frozenset[str]
+    # Rises with every HALT of this boot: a RESUME names the newest one that it ends.
+    number: int = 0
 
     def covers(self, account: Covered, symbol: str) -> bool:
         """Whether an order for this symbol of this account is stopped."""
@@ -41,23 +43,33 @@ class Standing(NamedTuple):
 
 
 class Halts:
-    """All HALTs in force, once each: a repeated one changes nothing."""
+    """All HALTs in force, once each."""
 
-    __slots__ = ("_standing",)
+    __slots__ = ("_newest", "_standing")
 
     def __init__(self) -> None:
         """Start with none."""
         self._standing: dict[tuple[HaltScope, str, str, str, str], Standing] = {}
+        self._newest = 0
 
     def __iter__(self) -> Iterator[Standing]:
         """Yield every HALT in force, oldest first."""
         return iter(self._standing.values())
 
-    def add(self, halt: Standing) -> None:
-        """Put a HALT in force; what an equal one covered stays covered."""
+    def add(self, halt: Standing, *, anew: bool = False) -> None:
+        """Put a HALT in force; what an equal one covered stays covered.
+
+        ``anew``: somebody asked for it now. Then no RESUME that was signed before ends it, even if one equal stood.
+        """
         key = (halt.scope, halt.account, halt.venue, halt.symbol, halt.by)
         known = self._standing.get(key)
-        self._standing[key] = halt if known is None else known._replace(accounts=known.accounts | halt.accounts)
+        if known is None or anew:
+            self._newest += 1
+            halt = halt._replace(number=self._newest)
+        if known is not None:
+            number = halt.number if anew else known.number
+            halt = known._replace(accounts=known.accounts | halt.accounts, number=number)
+        self._standing[key] = halt
 
     def widen(self, engine: str, accounts: frozenset[str]) -> None:
         """A reload gave the engine more accounts: its HALTs cover those too."""
@@ -65,11 +77,16 @@ class Halts:
             if halt.by == engine:
                 self._standing[key] = halt._replace(accounts=halt.accounts | accounts)
 
-    def resume(self, scope: HaltScope, account: str, venue: str, symbol: str) -> None:
-        """End every HALT (ALL), or those with just this scope and target, whoever asked for them."""
+    def resume(self, scope: HaltScope, account: str, venue: str, symbol: str, last: int) -> None:
+        """End every HALT (ALL), or those with just this scope and target, whoever asked for them; none after ``last``.
+
+        The host may hold a RESUME back for as long as it is valid: it ends only what its signers knew of.
+        """
         target = (scope, account, venue, symbol)
         self._standing = {
-            key: halt for key, halt in self._standing.items() if scope is not HaltScope.ALL and key[:4] != target
+            key: halt
+            for key, halt in self._standing.items()
+            if halt.number > last or (scope is not HaltScope.ALL and key[:4] != target)
         }
 
     def covering(self, account: Covered, symbol: str) -> Standing | None:

@@ -76,12 +76,13 @@ class SessionKeeper(Authenticator, Protocol):
 
 
 class Resumed(NamedTuple):
-    """Which HALT a RESUME ends: the scope's name (ALL, ACCOUNT, VENUE, SYMBOL) and what it covers."""
+    """Which HALT a RESUME ends: the scope's name (ALL, ACCOUNT, VENUE, SYMBOL), what it covers, the newest's number."""
 
     scope: str
     account: str
     venue: str
     symbol: str
+    last: int
 
 
 class Authority(Protocol):

@@ -9,7 +9,8 @@ with the times in nanoseconds and the signer's key in hexadecimal, and
 
     policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
     credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
-    resume      "scope", "account", "venue", "symbol", "boot" (this boot's public key, hexadecimal)
+    resume      "scope", "account", "venue", "symbol", "last" (the number of the newest HALT that it ends),
+                "boot" (this boot's public key, hexadecimal)
 
 Every approval that is handed in must be right, not only enough of them: each of its fields, its signature, its time.
 All say the same save for signer and times. Sequences rise within each kind and boot, and so do the versions of an

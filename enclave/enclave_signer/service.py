@@ -180,9 +180,9 @@ class Service:
     def _on_resume(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.resume
         scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
-        resumed = Resumed(scope.name, message.account, message.venue, message.symbol)
+        resumed = Resumed(scope.name, message.account, message.venue, message.symbol, message.last)
         use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
-        self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
+        self._ledger.halts.resume(scope, message.account, message.venue, message.symbol, message.last)
         self._judge.apply_halts()
         use_up()
         return self._on_status(envelope)
@@ -201,6 +201,7 @@ class Service:
                     symbol=halt.symbol,
                     by=halt.by,
                     since=halt.since,
+                    number=halt.number,
                 )
                 for halt in self._ledger.halts
             ],

@@ -7,7 +7,11 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from casemate.quorum.errors import QuorumError
+from casemate.quorum.files import approval_text
+from casemate.quorum.statements import Terms, approve
 from enclave_signer.admins import read_admins
 from enclave_signer.errors import NotApproved
 from enclave_signer.ports import Resumed
@@ -130,7 +134,7 @@ def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(desk: Desk, tmp
 
 
 def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, host: FakeHost) -> None:
-    words = ("--deployment", desk.deployment, "--boot", BOOT.hex(), "--scope", "account", "--account", "main")
+    words = ("--deployment", desk.deployment, "--boot", BOOT.hex(), "--scope", "account", "--account", "main", "--last", "3")
     files = [desk.signed(admin, "quorum", "sign-resume", *words, "--sequence", "5") for admin in (1, 2)]
     host.answers["Resume"] = signer_pb2.EnclaveStatus(phase=signer_pb2.PHASE_READY, boot_key=BOOT)
     approval_words = [word for file in files for word in ("--approval", str(file))]
@@ -140,7 +144,8 @@ def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, host: FakeHost)
     assert document(done)["boot_key"] == BOOT.hex()
     message = signer_pb2.Resume.FromString(sent(host, "Resume"))
     now = max(map(now_of, files))
-    desk.quorum.approve_resume(Resumed("ACCOUNT", "main", "", ""), list(message.approvals), now)
+    assert message.last == 3
+    desk.quorum.approve_resume(Resumed("ACCOUNT", "main", "", "", 3), list(message.approvals), now)
 
 
 @pytest.mark.parametrize(("old", "new"), [("version = 1", "version = 2"), ("approves", "refuses"), ('l = "', 'l = "A')])
@@ -163,3 +168,11 @@ def test_what_is_no_compiled_policy_is_not_signed(desk: Desk, tmp_path: Path, co
     assert done.returncode == 2
     assert "not a compiled policy" in done.stderr
     assert not (tmp_path / "a").exists()
+
+
+def test_an_approval_cannot_put_words_into_its_file_through_the_name_of_a_field() -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    terms = Terms(deployment="d", sequence=1, not_before=1, not_after=2)
+    fields = {"subject": "0" * 64, "version": 1, "x = 1\n# Nothing to see here. y": 1}
+    with pytest.raises(QuorumError, match="plain names"):
+        approval_text(approve(key, "policy", terms, fields))

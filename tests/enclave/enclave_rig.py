@@ -359,6 +359,7 @@ class Enclave:
         return self.call(derived=request)
 
     def resume(self, scope: Any = intent_pb2.HALT_SCOPE_ALL, **target: Any) -> signer_pb2.EnclaveReply:
+        target.setdefault("last", max((halt.number for halt in self.status().halts), default=0))
         return self.call(resume=signer_pb2.Resume(scope=scope, **target))
 
     def status(self) -> signer_pb2.EnclaveStatus:

@@ -39,7 +39,7 @@ def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
         "credential": {"subject": hashlib.sha256(CREDENTIAL).hexdigest(), "account": "main", "version": 1},
-        "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "boot": BOOT.hex()},
+        "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "last": 1, "boot": BOOT.hex()},
     }
     said = {
         "format": "casemate.statement.v1",

@@ -154,10 +154,10 @@ def test_s4_a_resume_is_approved_for_its_scope_and_what_it_covers() -> None:
     enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_ALL))
     enclave.service._authority = recorder
     reply = enclave.call(
-        resume=signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, approvals=[b"a"])
+        resume=signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, last=7, approvals=[b"a"])
     )
     assert reply.not_judged.reason == "NOT_APPROVED"
-    assert recorder.resumed == Resumed("ACCOUNT", ACCOUNT, "", "")
+    assert recorder.resumed == Resumed("ACCOUNT", ACCOUNT, "", "", 7)
     assert len(enclave.status().halts) == 1
 
 

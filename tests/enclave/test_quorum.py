@@ -35,7 +35,7 @@ from tests.enclave.quorum_rig import (
     statement,
 )
 
-HALTED = Resumed("ACCOUNT", "main", "", "")
+HALTED = Resumed("ACCOUNT", "main", "", "", 1)
 ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
@@ -330,11 +330,42 @@ def test_s7_a_halt_ends_only_by_the_quorum_and_the_old_resume_ends_no_later_one(
     halt = plain("halt", scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT)
     enclave.judged(halt)
     right = approvals(0, 1, kind="resume", account=ACCOUNT, not_before=START - 1, not_after=START + HOUR)
-    alone = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, approvals=right[:1])
-    both = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, approvals=right)
+    alone = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, last=1, approvals=right[:1])
+    both = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, last=1, approvals=right)
     assert enclave.call(resume=alone).not_judged.reason == "NOT_APPROVED"
     assert len(enclave.status().halts) == 1
     assert not enclave.call(resume=both).status.halts
     enclave.judged(halt)
     assert enclave.call(resume=both).not_judged.field == "approvals[0].sequence"
     assert len(enclave.status().halts) == 1
+
+
+def test_s7_a_resume_that_was_held_back_ends_no_later_halt_of_the_same_scope() -> None:
+    enclave = ready()
+    enclave.service._authority = quorum()
+    halt = plain("halt", scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT)
+    window: dict[str, Any] = {"not_before": START - 1, "not_after": START + HOUR}
+    enclave.judged(halt)
+    held = approvals(0, 1, kind="resume", account=ACCOUNT, last=1, **window)
+    # The host delivers nothing; the engine sees that something is wrong and asks again, at the very same moment.
+    enclave.judged(halt)
+    assert [each.number for each in enclave.status().halts] == [2]
+    scope = intent_pb2.HALT_SCOPE_ACCOUNT
+    assert len(enclave.call(resume=_resume(scope, 1, held)).status.halts) == 1
+    # Nor may the host say another number than was signed.
+    fresh = approvals(0, 1, kind="resume", account=ACCOUNT, last=1, sequence=4, **window)
+    assert enclave.call(resume=_resume(scope, 2, fresh)).not_judged.field == "approvals[0].last"
+    right = approvals(0, 1, kind="resume", account=ACCOUNT, last=2, sequence=5, **window)
+    assert not enclave.call(resume=_resume(scope, 2, right)).status.halts
+
+
+def _resume(scope: Any, last: int, given_approvals: list[bytes]) -> signer_pb2.Resume:
+    return signer_pb2.Resume(scope=scope, account=ACCOUNT, last=last, approvals=given_approvals)
+
+
+def test_s7_a_resume_of_everything_ends_no_halt_after_the_last_it_names() -> None:
+    enclave = ready()
+    enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT))
+    enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_ALL))
+    left = enclave.resume(last=1).status.halts
+    assert [(each.scope, each.number) for each in left] == [(intent_pb2.HALT_SCOPE_ALL, 2)]

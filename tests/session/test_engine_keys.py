@@ -37,3 +37,11 @@ def test_a_key_in_another_form_is_refused_by_compiler_and_enclave(key: str) -> N
 def test_s3_two_engines_do_not_share_a_key() -> None:
     with pytest.raises(BadRequest, match="each public_key once"):
         Rig().load_policy(_compiled(*[f'public_key = "{KEY}"\n'] * 2))
+
+
+@pytest.mark.parametrize("key", ["01" + "00" * 31, "00" * 32, "ec" + "ff" * 30 + "7f", "ff" * 32])
+def test_s3_a_key_for_which_anybody_can_sign_names_no_engine(key: str) -> None:
+    document = cbor2.loads(_compiled(f'public_key = "{KEY}"\n'))
+    document["engines"][0]["public_key"] = key
+    with pytest.raises(BadRequest, match="prime order"):
+        Rig().load_policy(cbor2.dumps(document, canonical=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +36,14 @@ def test_the_largest_counter_is_the_last_one() -> None:
 def test_zero_and_what_is_below_it_are_no_counters() -> None:
     assert not Window().take(0)
     assert not Window().take(-1)
+
+
+def test_s10_a_counter_far_behind_costs_no_memory() -> None:
+    window = Window()
+    assert window.take(1 << 32)
+    tracemalloc.start()
+    try:
+        assert not window.take(1)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()

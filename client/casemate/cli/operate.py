@@ -9,11 +9,13 @@ from casemate.cli import connection
 from casemate.cli.output import DONE, NO, print_json, print_lines, table
 from casemate.cli.quorum import add_approvals, approvals_of
 from casemate.cli.scope import add_scope, scope_of
+from casemate.cli.usage import UsageError
 from casemate.errors import NotFound
+from casemate.quorum.statements import read_approval
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from casemate.intents import HaltIntent
 
@@ -75,7 +77,8 @@ def _status_lines(found: models.Status) -> Iterator[str]:
 
 def _named(halt: models.Halt) -> str:
     by = f"by {halt.by}" if halt.by else ""
-    return " ".join(part for part in (halt.scope.name, halt.account, halt.venue, halt.symbol, by) if part)
+    number = f"(number {halt.number})" if halt.number else ""
+    return " ".join(part for part in (halt.scope.name, halt.account, halt.venue, halt.symbol, by, number) if part)
 
 
 def add_halt(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -123,14 +126,26 @@ def resume(arguments: argparse.Namespace) -> int:
     approvals = approvals_of(arguments)
     intent = scope_of(arguments)
     with connection.connect(arguments) as gateway:
-        _check_stands(gateway.status(), intent)
-        after = gateway.resume(intent, approvals)
+        found = gateway.status()
+        _check_stands(found, intent)
+        after = gateway.resume(intent, approvals, last=_last(approvals, found))
     if arguments.json:
         print_json(wire.to_json(after))
     else:
         left = ", ".join(map(_named, after.halts)) or "none"
         print_lines([f"RESUMED ({intent.scope.name}); halts left: {left}"])
     return DONE
+
+
+def _last(approvals: Sequence[bytes], found: models.Status) -> int:
+    """Return the newest HALT that ends: as it was approved; the newest that stands where nothing is approved."""
+    numbers = [read_approval(approval).get("last") for approval in approvals]
+    if not numbers:
+        return max((halt.number for halt in found.enclave.halts), default=0)
+    if not isinstance(numbers[0], int) or numbers.count(numbers[0]) != len(numbers):
+        message = "the approvals are not of one RESUME"
+        raise UsageError(message)
+    return numbers[0]
 
 
 def _check_stands(found: models.Status, asked: HaltIntent) -> None:

@@ -89,6 +89,13 @@ def add_quorum(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
     sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
     add_scope(sign)
+    sign.add_argument(
+        "--last",
+        required=True,
+        type=_whole,
+        metavar="N",
+        help="number of the newest halt that ends, from the status: a later one stands, however long this is held back",
+    )
     add_signing(sign, "1h")
     sign.set_defaults(run=sign_resume)
 
@@ -109,7 +116,9 @@ def make_quorum(arguments: argparse.Namespace) -> int:
 def sign_resume(arguments: argparse.Namespace) -> int:
     """Approve a RESUME."""
     halt = scope_of(arguments)
-    fields = resume_fields(halt.scope.name, halt.account, halt.venue, halt.symbol, arguments.boot)
+    fields = resume_fields(
+        halt.scope.name, halt.account, halt.venue, halt.symbol, last=arguments.last, boot=arguments.boot
+    )
     return sign(arguments, RESUME, arguments.deployment, fields, f"resume-{models.HaltScope(halt.scope).name.lower()}")
 
 

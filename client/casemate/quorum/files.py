@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import tomllib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -21,12 +22,17 @@ QUORUM_FORMAT: Final = "casemate.quorum.v1"
 MAX_ADMINS: Final = 16
 MAX_FILE: Final = 65_536
 _SECOND: Final = 1_000_000_000
+# A name with a line break in it could put words into the file that nobody signed.
+_FIELD: Final = re.compile(r"[a-z_]{1,32}", re.ASCII)
 
 
 def approval_text(approval: bytes) -> str:
     """Write an approval down: what it says in words, and the signed bytes. Raises QuorumError."""
     said = read_approval(approval)
-    fields = "".join(f"{name} = {_shown(said[name])}\n" for name in sorted(said, key=str) if name != "format")
+    if not all(isinstance(name, str) and _FIELD.fullmatch(name) for name in said):
+        message = "a statement's fields have plain names"
+        raise QuorumError(message)
+    fields = "".join(f"{name} = {_shown(said[name])}\n" for name in sorted(said) if name != "format")
     return (
         f"# {_words(said)}\n#\n"
         "# Everything here is for people. The enclave sees `approval` alone, and `casemate` refuses a file\n"
@@ -108,7 +114,8 @@ def _what(said: Mapping[str, Any]) -> str:
             return f"CREDENTIAL version {said['version']} of account {said['account']}, sha256 {said['subject']}"
         case value if value == RESUME:
             where = " ".join(said[name] for name in ("account", "venue", "symbol") if said[name])
-            return f"RESUME of HALT {said['scope']} {where}".rstrip() + f", in boot {said['boot'][:16]}... alone"
+            until = f", none after HALT number {said['last']}, in boot {said['boot'][:16]}... alone"
+            return f"RESUME of HALT {said['scope']} {where}".rstrip() + until
     raise KeyError
 
 

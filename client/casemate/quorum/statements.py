@@ -44,9 +44,9 @@ def credential_fields(account: str, version: int, credential: bytes) -> dict[str
     return {"subject": hashlib.sha256(credential).hexdigest(), "account": account, "version": version}
 
 
-def resume_fields(scope: str, account: str, venue: str, symbol: str, boot: str) -> dict[str, Any]:
-    """Name a HALT and the boot (public key, hexadecimal) that is to end it."""
-    return {"scope": scope, "account": account, "venue": venue, "symbol": symbol, "boot": boot}
+def resume_fields(scope: str, account: str, venue: str, symbol: str, *, last: int, boot: str) -> dict[str, Any]:
+    """Name a HALT, the newest one (its number) that is to end, and the boot (public key, hexadecimal)."""
+    return {"scope": scope, "account": account, "venue": venue, "symbol": symbol, "last": last, "boot": boot}
 
 
 def read_policy(policy: bytes) -> dict[str, Any]:

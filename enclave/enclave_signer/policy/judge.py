@@ -175,7 +175,7 @@ class Judge:
         max_age.check(Case(Operation.HALT, seat, None, now, halt.created_at, halt.valid_until))
         standing = Standing(halt.scope, halt.account, halt.venue, halt.symbol, engine, now, frozenset(own))
         self._must_hit(standing, own.values())
-        self._ledger.halts.add(standing)
+        self._ledger.halts.add(standing, anew=True)
         self.apply_halts()
 
     def apply_halts(self) -> None:

@@ -22,6 +22,7 @@ from enclave_signer.model import (
     Side,
     TimeInForce,
 )
+from enclave_signer.points import is_sound
 from enclave_signer.policy.fields import Fields, Mistakes
 from enclave_signer.policy.model import Account, Denial, Exposure, Grant, Hours, Limit, Listing, Policy
 from enclave_signer.venues.declaration import Gap
@@ -100,6 +101,9 @@ def _engine_keys(fields: Fields, engines: Mapping[str, Fields]) -> dict[str, byt
             key = bytes.fromhex(text)
             if key in keys.values():
                 fields.wrong("engines", text, "each public_key once")
+            if not is_sound(key):
+                # Everybody can sign for a point of small order.
+                fields.wrong("engines", text, "an Ed25519 public key of prime order in canonical form")
             keys[name] = key
     return keys
 

@@ -28,8 +28,11 @@ class Window:
             self._seen = ((self._seen << ahead) | 1) & _ALL if ahead < WINDOW else 1
             self._top = counter
             return True
+        # First the window: a shift by what an engine chose would make a number as large as memory.
+        if ahead <= -WINDOW or counter < 1:
+            return False
         bit = 1 << -ahead
-        if ahead <= -WINDOW or counter < 1 or self._seen & bit:
+        if self._seen & bit:
             return False
         self._seen |= bit
         return True

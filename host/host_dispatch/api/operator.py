@@ -81,7 +81,13 @@ class OperatorService:
 
     async def resume(self, data: bytes, _: Context) -> bytes:
         """Pass a RESUME with its approvals on; returns the enclave's status."""
-        request = signer_pb2.EnclaveRequest(resume=checks.parse(signer_pb2.Resume, data))
+        return await self._then_status(signer_pb2.EnclaveRequest(resume=checks.parse(signer_pb2.Resume, data)))
+
+    async def succeed(self, data: bytes, _: Context) -> bytes:
+        """Pass a successor of the quorum with its approvals on; returns the enclave's status."""
+        return await self._then_status(signer_pb2.EnclaveRequest(succeed=checks.parse(signer_pb2.SucceedQuorum, data)))
+
+    async def _then_status(self, request: signer_pb2.EnclaveRequest) -> bytes:
         await self._runner.link.call(request)
         answer = await self._runner.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
         return answer.status.SerializeToString()
@@ -138,5 +144,6 @@ class OperatorService:
                 "LoadPolicy": self.load_policy,
                 "Provision": self.provision,
                 "Attest": self.attest,
+                "Succeed": self.succeed,
             },
         )

@@ -276,6 +276,18 @@ class BalancesIntent(_message.Message):
     valid_until: int
     def __init__(self, account: _Optional[str] = ..., venue: _Optional[str] = ..., created_at: _Optional[int] = ..., valid_until: _Optional[int] = ...) -> None: ...
 
+class LogonIntent(_message.Message):
+    __slots__ = ("account", "venue", "created_at", "valid_until")
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    account: str
+    venue: str
+    created_at: int
+    valid_until: int
+    def __init__(self, account: _Optional[str] = ..., venue: _Optional[str] = ..., created_at: _Optional[int] = ..., valid_until: _Optional[int] = ...) -> None: ...
+
 class HaltIntent(_message.Message):
     __slots__ = ("scope", "account", "venue", "symbol", "tag", "created_at", "valid_until")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
@@ -295,7 +307,7 @@ class HaltIntent(_message.Message):
     def __init__(self, scope: _Optional[_Union[HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., tag: _Optional[str] = ..., created_at: _Optional[int] = ..., valid_until: _Optional[int] = ...) -> None: ...
 
 class Intent(_message.Message):
-    __slots__ = ("order", "cancel", "cancel_all", "amend", "order_closed", "query", "open_orders", "balances", "halt")
+    __slots__ = ("order", "cancel", "cancel_all", "amend", "order_closed", "query", "open_orders", "balances", "halt", "logon")
     ORDER_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
     CANCEL_ALL_FIELD_NUMBER: _ClassVar[int]
@@ -305,6 +317,7 @@ class Intent(_message.Message):
     OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     HALT_FIELD_NUMBER: _ClassVar[int]
+    LOGON_FIELD_NUMBER: _ClassVar[int]
     order: OrderIntent
     cancel: CancelIntent
     cancel_all: CancelAllIntent
@@ -314,7 +327,8 @@ class Intent(_message.Message):
     open_orders: OpenOrdersIntent
     balances: BalancesIntent
     halt: HaltIntent
-    def __init__(self, order: _Optional[_Union[OrderIntent, _Mapping]] = ..., cancel: _Optional[_Union[CancelIntent, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAllIntent, _Mapping]] = ..., amend: _Optional[_Union[AmendIntent, _Mapping]] = ..., order_closed: _Optional[_Union[OrderClosed, _Mapping]] = ..., query: _Optional[_Union[QueryIntent, _Mapping]] = ..., open_orders: _Optional[_Union[OpenOrdersIntent, _Mapping]] = ..., balances: _Optional[_Union[BalancesIntent, _Mapping]] = ..., halt: _Optional[_Union[HaltIntent, _Mapping]] = ...) -> None: ...
+    logon: LogonIntent
+    def __init__(self, order: _Optional[_Union[OrderIntent, _Mapping]] = ..., cancel: _Optional[_Union[CancelIntent, _Mapping]] = ..., cancel_all: _Optional[_Union[CancelAllIntent, _Mapping]] = ..., amend: _Optional[_Union[AmendIntent, _Mapping]] = ..., order_closed: _Optional[_Union[OrderClosed, _Mapping]] = ..., query: _Optional[_Union[QueryIntent, _Mapping]] = ..., open_orders: _Optional[_Union[OpenOrdersIntent, _Mapping]] = ..., balances: _Optional[_Union[BalancesIntent, _Mapping]] = ..., halt: _Optional[_Union[HaltIntent, _Mapping]] = ..., logon: _Optional[_Union[LogonIntent, _Mapping]] = ...) -> None: ...
 
 class SealedIntent(_message.Message):
     __slots__ = ("session", "counter", "intent", "mac")

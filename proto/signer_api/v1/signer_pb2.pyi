@@ -38,6 +38,7 @@ class Operation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_BALANCES: _ClassVar[Operation]
     OPERATION_ORDER_CLOSED: _ClassVar[Operation]
     OPERATION_HALT: _ClassVar[Operation]
+    OPERATION_LOGON: _ClassVar[Operation]
 DOCUMENT_PURPOSE_UNSPECIFIED: DocumentPurpose
 DOCUMENT_PURPOSE_KMS: DocumentPurpose
 PHASE_UNSPECIFIED: Phase
@@ -57,9 +58,10 @@ OPERATION_OPEN_ORDERS: Operation
 OPERATION_BALANCES: Operation
 OPERATION_ORDER_CLOSED: Operation
 OPERATION_HALT: Operation
+OPERATION_LOGON: Operation
 
 class EnclaveRequest(_message.Message):
-    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session", "receipts", "grant", "checkpoint", "retire")
+    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session", "receipts", "grant", "checkpoint", "retire", "succeed")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SIGN_FIELD_NUMBER: _ClassVar[int]
     SIGN_BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +76,7 @@ class EnclaveRequest(_message.Message):
     GRANT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     RETIRE_FIELD_NUMBER: _ClassVar[int]
+    SUCCEED_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     sign: _intent_pb2.SealedIntent
     sign_batch: SealedBatch
@@ -88,7 +91,8 @@ class EnclaveRequest(_message.Message):
     grant: DutyGrant
     checkpoint: CheckpointRequest
     retire: Retire
-    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., receipts: _Optional[_Union[ReceiptsRequest, _Mapping]] = ..., grant: _Optional[_Union[DutyGrant, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ...) -> None: ...
+    succeed: SucceedQuorum
+    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., receipts: _Optional[_Union[ReceiptsRequest, _Mapping]] = ..., grant: _Optional[_Union[DutyGrant, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., succeed: _Optional[_Union[SucceedQuorum, _Mapping]] = ...) -> None: ...
 
 class SealedBatch(_message.Message):
     __slots__ = ("intents",)
@@ -131,18 +135,28 @@ class Provision(_message.Message):
     def __init__(self, account: _Optional[str] = ..., credential: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ..., bundle: _Optional[bytes] = ..., envelope: _Optional[bytes] = ...) -> None: ...
 
 class Resume(_message.Message):
-    __slots__ = ("scope", "account", "venue", "symbol", "approvals")
+    __slots__ = ("scope", "account", "venue", "symbol", "approvals", "last")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     VENUE_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     scope: _intent_pb2.HaltScope
     account: str
     venue: str
     symbol: str
     approvals: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    last: int
+    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., approvals: _Optional[_Iterable[bytes]] = ..., last: _Optional[int] = ...) -> None: ...
+
+class SucceedQuorum(_message.Message):
+    __slots__ = ("quorum", "approvals")
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    quorum: bytes
+    approvals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, quorum: _Optional[bytes] = ..., approvals: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()
@@ -179,7 +193,7 @@ class SessionOpened(_message.Message):
     def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class EnclaveStatus(_message.Message):
-    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift")
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift", "quorum", "quorum_generation")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -194,6 +208,8 @@ class EnclaveStatus(_message.Message):
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DUTY_FIELD_NUMBER: _ClassVar[int]
     CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_FIELD_NUMBER: _ClassVar[int]
+    QUORUM_GENERATION_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     policy_version: int
     policy_digest: bytes
@@ -208,7 +224,9 @@ class EnclaveStatus(_message.Message):
     head: SignedHead
     duty: DutyStatus
     clock_drift: int
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ...) -> None: ...
+    quorum: bytes
+    quorum_generation: int
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ..., quorum: _Optional[bytes] = ..., quorum_generation: _Optional[int] = ...) -> None: ...
 
 class DutyStatus(_message.Message):
     __slots__ = ("required", "sequence", "not_after", "accounts", "retired")
@@ -235,20 +253,22 @@ class GcPauses(_message.Message):
     def __init__(self, collections: _Optional[int] = ..., total: _Optional[int] = ..., longest: _Optional[int] = ...) -> None: ...
 
 class Halt(_message.Message):
-    __slots__ = ("scope", "account", "venue", "symbol", "by", "since")
+    __slots__ = ("scope", "account", "venue", "symbol", "by", "since", "number")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     VENUE_FIELD_NUMBER: _ClassVar[int]
     SYMBOL_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
     scope: _intent_pb2.HaltScope
     account: str
     venue: str
     symbol: str
     by: str
     since: int
-    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., by: _Optional[str] = ..., since: _Optional[int] = ...) -> None: ...
+    number: int
+    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., by: _Optional[str] = ..., since: _Optional[int] = ..., number: _Optional[int] = ...) -> None: ...
 
 class EnclaveReply(_message.Message):
     __slots__ = ("request_id", "judged", "judged_batch", "loaded", "status", "not_judged", "attested", "session_opened", "receipts", "granted", "checkpoint", "head")
