@@ -8,6 +8,7 @@ claims, null if they cannot be read, and is worth something only where ``verifie
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import re
 import sys
@@ -22,6 +23,10 @@ from casemate.attestation import AttestationError, Document, parse, read_documen
 from casemate.attestation.document import MAX_FIELD_BYTES, PCR_BYTES, PCR_COUNT
 from casemate.attestation.times import readable, to_milliseconds
 from casemate.attestation.view import as_json
+from casemate.quorum.errors import QuorumError
+from casemate.quorum.files import read_quorum
+from casemate.quorum.statements import read_policy
+from casemate.session.forms import POLICY_PCR, first_policy_register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
         help="the register N must have this value; given twice for one N, any of the values",
     )  # fmt: skip
+    command.add_argument(
+        "--policy", metavar="FILE", type=_policy, help="PCR16 must commit to this compiled policy, the boot's first one"
+    )
+    command.add_argument("--quorum", metavar="FILE", type=_quorum, help="and to this quorum.cbor; both or neither")
     command.add_argument("--nonce", metavar="HEX", type=_nonce, help="the document must carry this nonce")
     command.add_argument("--at", metavar="TIME", type=_time, help="verify at this ISO 8601 or epoch time, not now")
     command.add_argument("--max-age", metavar="DURATION", type=_duration, help="as in 500ms, 60s, 5m, 3h")
@@ -76,6 +85,9 @@ def main(argv: Sequence[str], *, now_ms: Callable[[], int] = system_now_ms) -> i
 
 def run(arguments: argparse.Namespace, *, now_ms: Callable[[], int] = system_now_ms) -> int:
     """Verify what the parsed arguments name, print the answer and return the exit code."""
+    if (arguments.policy is None) != (arguments.quorum is None):
+        sys.stderr.write("casemate attest verify: PCR16 covers both: give --policy and --quorum\n")
+        return WRONG_USE
     try:
         content = _read(arguments.document)
     except (OSError, ValueError) as error:
@@ -97,6 +109,9 @@ def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> Attes
     pcrs: dict[int, set[bytes]] = {}
     for index, value in arguments.pcr:
         pcrs.setdefault(index, set()).add(value)
+    if arguments.policy is not None:
+        register = first_policy_register(arguments.quorum, arguments.policy)
+        pcrs[POLICY_PCR] = {register}
     try:
         verify(
             document,
@@ -185,6 +200,27 @@ def _duration(text: str) -> int:
         message = f"expected a duration as in 500ms, 60s, 5m or 3h, got {text!r}"
         raise argparse.ArgumentTypeError(message)
     return int(match[1]) * _DURATION_MS[match[2]]
+
+
+def _policy(text: str) -> bytes:
+    """Return the SHA-256 of a compiled policy."""
+    return _digest(text, read_policy)
+
+
+def _quorum(text: str) -> bytes:
+    """Return the SHA-256 of a quorum file."""
+    return _digest(text, read_quorum)
+
+
+def _digest(text: str, check: Callable[[bytes], object]) -> bytes:
+    try:
+        with Path(text).open("rb") as file:
+            content = file.read(_MAX_INPUT_BYTES + 1)
+        check(content)
+    except (OSError, QuorumError) as error:
+        message = f"{text}: {error}"
+        raise argparse.ArgumentTypeError(message) from None
+    return hashlib.sha256(content).digest()
 
 
 def _root(text: str) -> x509.Certificate:

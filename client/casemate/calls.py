@@ -266,6 +266,16 @@ def resume(intent: intents.HaltIntent, approvals: Sequence[bytes], last: int) ->
     )
 
 
+def succeed(quorum: bytes, approvals: Sequence[bytes]) -> Call[models.EnclaveStatus]:
+    """Put a successor in the quorum's place, before a policy is live."""
+    request = signer_pb2.SucceedQuorum(quorum=quorum, approvals=approvals)
+    return Call(
+        OPERATOR + "Succeed",
+        request.SerializeToString(),
+        lambda raw: wire.enclave_status(signer_pb2.EnclaveStatus.FromString(raw)),
+    )
+
+
 def pause(for_ms: int) -> Call[models.Status]:
     """The host takes no new orders for a while (1 ms to an hour)."""
     return Call(OPERATOR + "Pause", dispatch_pb2.PauseRequest(for_ms=for_ms).SerializeToString(), _status)

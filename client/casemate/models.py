@@ -342,6 +342,11 @@ class EnclaveStatus:
     gc: GcPauses
     # Ed25519 public key in hexadecimal, which an approval of a RESUME names.
     boot_key: str = ""
+    # SHA-256 of the quorum file in force, in hexadecimal; 0 is the generation of a quorum that succeeds none.
+    quorum: str = ""
+    quorum_generation: int = 0
+    # Nanoseconds by which the enclave's clock was ahead of its security module's when last compared.
+    clock_drift: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,6 +231,12 @@ class SyncGateway:
         """End a HALT of that scope, none after number ``last`` of the status; needs the quorum's approvals."""
         return self._call(calls.resume(halt, approvals, last), timeout_s)
 
+    def succeed(
+        self, quorum: bytes, approvals: Sequence[bytes], *, timeout_s: float | None = None
+    ) -> models.EnclaveStatus:
+        """Put a successor in the quorum's place, before a policy is live; the host keeps none for the next boot."""
+        return self._call(calls.succeed(quorum, approvals), timeout_s)
+
     def pause(self, for_ms: int, *, timeout_s: float | None = None) -> models.Status:
         """Have the host take no new orders for a while; ends by itself."""
         return self._call(calls.pause(for_ms), timeout_s)

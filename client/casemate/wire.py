@@ -178,6 +178,9 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         clock=message.clock,
         gc=_pauses(message.gc),
         boot_key=message.boot_key.hex(),
+        quorum=message.quorum.hex(),
+        quorum_generation=message.quorum_generation,
+        clock_drift=message.clock_drift,
     )
 
 

@@ -1,11 +1,13 @@
 """``quorum.cbor``: who may approve, and how many of them it takes. Part of the image, so measured into PCR0.
 
 Canonical CBOR: {"format": "casemate.quorum.v1", "deployment": text, "threshold": M, "admins": [key]}; the keys are
-Ed25519 public keys in hexadecimal, sorted, each once.
+Ed25519 public keys in hexadecimal, sorted, each once. A successor has "generation" too, one more than its
+predecessor's; a file without it is of generation 0.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Final, NamedTuple
 
@@ -17,6 +19,8 @@ FORMAT: Final = "casemate.quorum.v1"
 MAX_ADMINS: Final = 16
 MAX_FILE: Final = 8_192
 _KEYS: Final = {"format", "deployment", "threshold", "admins"}
+_GENERATION: Final = "generation"
+_MOST: Final = (1 << 63) - 1
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -26,11 +30,13 @@ class BadQuorum(EnclaveError):
 
 
 class Admins(NamedTuple):
-    """Public keys in hexadecimal, and how many of them approve together."""
+    """Public keys in hexadecimal, how many of them approve together, and SHA-256 of the file that says so."""
 
     deployment: str
     threshold: int
     keys: frozenset[str]
+    digest: bytes
+    generation: int
 
 
 def read_admins(data: bytes) -> Admins:
@@ -41,7 +47,7 @@ def read_admins(data: bytes) -> Admins:
         fields = decode(data)
     except NotCanonical as error:
         raise BadQuorum(str(error)) from None
-    if not isinstance(fields, dict) or fields.keys() != _KEYS or fields["format"] != FORMAT:
+    if not isinstance(fields, dict) or fields.keys() - {_GENERATION} != _KEYS or fields["format"] != FORMAT:
         raise BadQuorum(f"expected a map of {', '.join(sorted(_KEYS))} with format {FORMAT}")
     deployment, threshold, admins = fields["deployment"], fields["threshold"], fields["admins"]
     if not isinstance(deployment, str) or not _NAME.fullmatch(deployment):
@@ -49,7 +55,15 @@ def read_admins(data: bytes) -> Admins:
     keys = _keys(admins)
     if type(threshold) is not int or not 1 <= threshold <= len(keys):
         raise BadQuorum(f"threshold: expected 1 to {len(keys)}, the number of admins")
-    return Admins(deployment, threshold, frozenset(keys))
+    return Admins(deployment, threshold, frozenset(keys), hashlib.sha256(data).digest(), _generation(fields))
+
+
+def _generation(fields: dict[str, object]) -> int:
+    generation = fields.get(_GENERATION, 0)
+    # There is one way to write generation 0: without it.
+    if type(generation) is not int or generation > _MOST or (_GENERATION in fields and generation < 1):
+        raise BadQuorum("generation: expected a whole number from 1 on, or none for the first")
+    return generation
 
 
 def _keys(admins: object) -> list[str]:

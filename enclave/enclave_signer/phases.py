@@ -20,7 +20,8 @@ _ALWAYS: Final = frozenset({"load_policy", "status"})
 _WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
 
 ANSWERED: Final = {
-    Phase.AWAITING_POLICY: _ALWAYS,
+    # PCR16 commits to the quorum with the first policy: no succession after it.
+    Phase.AWAITING_POLICY: _ALWAYS | {"succeed"},
     Phase.AWAITING_CREDENTIALS: _WITH_POLICY,
     Phase.READY: _WITH_POLICY,
 }

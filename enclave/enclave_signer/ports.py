@@ -65,8 +65,11 @@ class Authenticator(Protocol):
 class SessionKeeper(Authenticator, Protocol):
     """An authenticator whose sessions engines open by themselves."""
 
-    def policy_changes(self, policy: Policy) -> None:
-        """End every session, because this policy is about to go live; raises NotJudged to hold it back."""
+    def policy_changes(self, policy: Policy, quorum: bytes) -> None:
+        """End every session, because this policy is about to go live; raises NotJudged to hold it back.
+
+        ``quorum`` is the digest of who approved it.
+        """
 
     def attest(self, nonce: bytes) -> bytes:
         """Return an attestation document, or raise NotJudged."""
@@ -88,8 +91,19 @@ class Resumed(NamedTuple):
 class Authority(Protocol):
     """Decides whether enough administrators approved (S4). ``now`` is nanoseconds UTC.
 
-    Each call returns what to call once the enclave has taken what was approved: that uses the statement up.
+    Each approval returns what to call once the enclave has taken what was approved: that uses the statement up.
     """
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of who decides: PCR16 commits to it."""
+
+    @property
+    def generation(self) -> int:
+        """How many successions lie behind it."""
+
+    def succeed(self, quorum: bytes, approvals: Sequence[bytes], now: int) -> None:
+        """Let the quorum in this file decide from now on, or raise NotApproved."""
 
     def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the canonical policy is approved, else raise NotApproved."""

@@ -9,6 +9,8 @@ with the times in nanoseconds and the signer's key in hexadecimal, and
 
     policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
     credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
+    quorum      "subject" (SHA-256 of the successor's canonical file), "generation", "predecessor" (SHA-256 of the file
+                of the quorum in force, whose administrators sign)
     resume      "scope", "account", "venue", "symbol", "last" (the number of the newest HALT that it ends),
                 "boot" (this boot's public key, hexadecimal)
 
@@ -25,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from enclave_signer.admins import BadQuorum, read_admins
 from enclave_signer.canonical import NotCanonical, decode
 from enclave_signer.errors import NotApproved
 
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
 FORMAT: Final = "casemate.statement.v1"
 POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
+QUORUM: Final = "quorum"
 RESUME: Final = "resume"
-TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, RESUME)}
+TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, QUORUM, RESUME)}
 # Long enough for an enclave that restarts unattended, short enough that nothing is approved for ever.
 LONGEST_NS: Final = 366 * 86_400 * 1_000_000_000
 _SIGNATURE: Final = 64
@@ -58,6 +62,35 @@ class Quorum:
         self._boot = boot_key.hex()
         self._sequences = dict.fromkeys(TAGS, 0)
         self._bundles: dict[str, int] = {}
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the quorum file in force."""
+        return self._admins.digest
+
+    @property
+    def generation(self) -> int:
+        """0 for a quorum that succeeds no other."""
+        return self._admins.generation
+
+    def succeed(self, quorum: bytes, approvals: Sequence[bytes], now: int) -> None:
+        """Put a successor in this quorum's place, or raise NotApproved."""
+        try:
+            successor = read_admins(quorum)
+        except BadQuorum as error:
+            raise _no("quorum", str(error)) from None
+        if successor.deployment != self._admins.deployment:
+            raise _no("quorum", f"expected one of deployment {self._admins.deployment}")
+        if successor.generation != self.generation + 1:
+            raise _no("quorum", f"generation {successor.generation}: expected {self.generation + 1}, the next one")
+        expected = {
+            "subject": successor.digest.hex(),
+            "generation": successor.generation,
+            "predecessor": self.digest.hex(),
+        }
+        said = self._counted(QUORUM, expected, (), approvals, now)
+        self._admins = successor
+        self._use_up(QUORUM, said["sequence"])
 
     def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return what uses the statement up, or raise NotApproved."""

@@ -89,6 +89,7 @@ class Service:
             "status": self._on_status,
             "attest": self._on_attest,
             "open_session": self._on_open_session,
+            "succeed": self._on_succeed,
         }
 
     def __repr__(self) -> str:
@@ -157,7 +158,7 @@ class Service:
         except BadCredential as error:
             raise BadPolicy(error.message, field=error.field) from None
         if self._sessions is not None:
-            self._sessions.policy_changes(policy)
+            self._sessions.policy_changes(policy, self._authority.digest)
         self._judge.load(policy, self._now())
         self._signing.policy_changed()
         use_up()
@@ -187,6 +188,11 @@ class Service:
         use_up()
         return self._on_status(envelope)
 
+    def _on_succeed(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        message = envelope.succeed
+        self._authority.succeed(message.quorum, _approvals(message.approvals), self._now())
+        return self._on_status(envelope)
+
     def _on_status(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         live = self._judge.live
         status = signer_pb2.EnclaveStatus(
@@ -212,6 +218,8 @@ class Service:
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
             boot_key=self._boot_key,
+            quorum=self._authority.digest,
+            quorum_generation=self._authority.generation,
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 from typing import TYPE_CHECKING
@@ -176,3 +177,31 @@ def test_an_approval_cannot_put_words_into_its_file_through_the_name_of_a_field(
     fields = {"subject": "0" * 64, "version": 1, "x = 1\n# Nothing to see here. y": 1}
     with pytest.raises(QuorumError, match="plain names"):
         approval_text(approve(key, "policy", terms, fields))
+
+
+def test_a_successor_that_two_administrators_sign_takes_the_quorums_place(
+    desk: Desk, tmp_path: Path, host: FakeHost
+) -> None:
+    new, old = tmp_path / "new.cbor", desk.quorum_file
+    made = ("quorum", "make", "--deployment", "desk-1", "--threshold", "1", "--key", desk.public[2], "-o", str(new))
+    assert run(*made, "--after", str(old)).returncode == 0
+    files = [desk.signed(admin, "quorum", "sign-successor", str(new), "--after", str(old)) for admin in (0, 1)]
+    assert "QUORUM of generation 1" in files[0].read_text()
+    host.answers["Succeed"] = signer_pb2.EnclaveStatus(quorum=bytes(32), quorum_generation=1)
+    approval_words = [word for file in files for word in ("--approval", str(file))]
+    done = run("quorum", "succeed", str(new), *approval_words, "--gateway", host.target)
+    assert done.returncode == 0, done.stderr
+    assert "generation 1" in done.stdout
+    message = signer_pb2.SucceedQuorum.FromString(sent(host, "Succeed"))
+    one = Quorum(read_admins(old.read_bytes()), BOOT)
+    one.succeed(message.quorum, list(message.approvals), max(map(now_of, files)))
+    assert one.digest == hashlib.sha256(new.read_bytes()).digest()
+
+
+def test_a_successor_that_skips_a_generation_or_is_no_quorum_is_not_signed(desk: Desk, tmp_path: Path) -> None:
+    old = str(desk.quorum_file)
+    for wrong in (desk.quorum_file, desk.policy):
+        done = run("quorum", "sign-successor", str(wrong), "--after", old, "--key", str(desk.keys[0]))
+        assert (done.returncode, done.stdout) == (2, "")
+    named = ("--deployment", "other", "--threshold", "1", "--key", desk.public[0], "-o", str(tmp_path / "q"))
+    assert run("quorum", "make", *named, "--after", old).returncode == 2

@@ -37,6 +37,7 @@ def quorum(boot: bytes = BOOT) -> Quorum:
 def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
     """What a right statement says, with changes; a field changed to None is left out."""
     kinds: dict[str, dict[str, Any]] = {
+        "quorum": {},
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
         "credential": {"subject": hashlib.sha256(CREDENTIAL).hexdigest(), "account": "main", "version": 1},
         "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "last": 1, "boot": BOOT.hex()},

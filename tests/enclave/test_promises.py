@@ -96,6 +96,8 @@ class Recorder:
     """An authenticator and an authority that refuse and remember what they were shown."""
 
     unauthenticated = False
+    digest = bytes(32)
+    generation = 0
 
     def __init__(self) -> None:
         self.shown: list[bytes] = []
@@ -104,6 +106,10 @@ class Recorder:
     def identify(self, session: bytes, counter: int, intent: bytes, mac: bytes) -> Sender:  # noqa: ARG002 - a port
         self.shown.append(intent)
         raise NotAuthenticated("no")
+
+    def succeed(self, quorum: bytes, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
+        self.shown.append(quorum)
+        raise NotApproved("no")
 
     def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
         self.shown.append(policy)

@@ -9,7 +9,8 @@ import pytest
 
 from casemate.attestation import verify
 from casemate.errors import BadRequest, NotJudged, NotReady
-from casemate.session.forms import read_boot
+from casemate.session.forms import first_policy_register, read_boot
+from casemate_mock.fake_nitro import EverybodyApproves
 from casemate_mock.nitro import measure
 from enclave_signer import __main__ as shipped
 from enclave_signer.errors import EnclaveError
@@ -48,13 +49,15 @@ def test_s4_no_document_is_issued_before_a_policy_is_live() -> None:
     assert not rig.nsm.describe_pcr(16).locked
 
 
-def test_s4_the_first_policy_is_in_pcr16_and_the_register_is_locked() -> None:
+def test_s4_quorum_and_first_policy_are_in_pcr16_and_the_register_is_locked() -> None:
     rig = Rig()
     policy = rig.policy()
     rig.load_policy(policy)
-    expected = measure(b"casemate.pcr16.v1\0" + hashlib.sha256(policy).digest())
+    expected = measure(b"casemate.pcr16.v1\0" + EverybodyApproves.digest + hashlib.sha256(policy).digest())
     assert rig.nsm.describe_pcr(16) == (True, expected)
     assert attested(rig).pcrs[16] == expected
+    boot = read_boot(attested(rig).user_data or b"")
+    assert first_policy_register(boot.quorum, boot.policy_digest) == expected
 
 
 def test_s4_a_later_policy_is_in_the_user_data_and_leaves_pcr16_alone() -> None:

@@ -54,13 +54,14 @@ def test_the_forms_are_as_the_document_specifies_them() -> None:
     """Written anew, from the text: what another team would do."""
     policy = bytes.fromhex(GIVEN["policy"])
     digest = hashlib.sha256(policy).digest()
-    extended = hashlib.sha384(bytes(48) + b"casemate.pcr16.v1\0" + digest).hexdigest()
-    assert extended == EXPECTED["pcr16"]
+    committed = b"casemate.pcr16.v1\0" + bytes.fromhex(EXPECTED["quorum"]) + digest
+    assert hashlib.sha384(bytes(48) + committed).hexdigest() == EXPECTED["pcr16"]
     assert cbor2.loads(bytes.fromhex(EXPECTED["user_data"])) == {
         "format": "casemate.boot.v1",
         "deployment": "rig",
         "policy_version": 1,
         "policy_digest": digest,
+        "quorum": bytes.fromhex(EXPECTED["quorum"]),
         "session_key": bytes.fromhex(EXPECTED["session_public"]),
         "receipt_key": bytes.fromhex(EXPECTED["receipt_public"]),
     }

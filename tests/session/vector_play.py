@@ -81,6 +81,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
         "session_public": rig.sessions.keys.session_public.hex(),
         "receipt_public": rig.sessions.keys.receipt_public.hex(),
         "engine_public": key.public_key().public_bytes_raw().hex(),
+        "quorum": rig.service._authority.digest.hex(),
         "pcr16": rig.nsm.describe_pcr(16).value.hex(),
         "user_data": rig.sessions._statement.hex(),
         "prologue": forms.prologue(rig.sessions._statement).hex(),

@@ -55,6 +55,8 @@ def _status_lines(found: models.Status) -> Iterator[str]:
         yield f"accounts with a key: {', '.join(enclave.accounts) or 'none'}"
         if enclave.boot_key:
             yield f"boot key: {enclave.boot_key}"
+        if enclave.quorum:
+            yield f"quorum:  generation {enclave.quorum_generation}, {enclave.quorum}"
         if enclave.unauthenticated:
             yield "WARNING: this enclave is the development stand-in: it believes every sender's name"
         for halt in enclave.halts:

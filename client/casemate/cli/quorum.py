@@ -12,7 +12,7 @@ from casemate.cli.output import DONE, note, print_json, print_lines
 from casemate.cli.scope import add_scope, scope_of
 from casemate.cli.usage import UsageError
 from casemate.quorum.errors import QuorumError
-from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file
+from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file, read_quorum
 from casemate.quorum.keys import new_key, public_text, read_key
 from casemate.quorum.statements import RESUME, Terms, approve, resume_fields
 
@@ -63,8 +63,8 @@ def admin_key_public(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def add_quorum(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
-    """``casemate quorum``."""
+def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate quorum``; returns where more of its commands are added."""
     parser = commands.add_parser("quorum", help="who approves policies", description="Who approves.")
     inner = parser.add_subparsers(dest="quorum_command", required=True, metavar="COMMAND", title="commands")
     make = inner.add_parser(
@@ -77,6 +77,9 @@ def add_quorum(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     make.add_argument("--threshold", required=True, type=int, metavar="M", help="how many it takes")
     make.add_argument(
         "--key", action="append", required=True, metavar="PUB", help="public key, hexadecimal; repeat for each"
+    )
+    make.add_argument(
+        "--after", type=Path, metavar="FILE", help="the quorum that this one succeeds: makes it of the next generation"
     )
     make.add_argument("-o", "--output", type=Path, default=Path("quorum.cbor"), metavar="FILE", help="quorum.cbor")
     make.set_defaults(run=make_quorum)
@@ -98,12 +101,18 @@ def add_quorum(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers h
     )
     add_signing(sign, "1h")
     sign.set_defaults(run=sign_resume)
+    return inner
 
 
 def make_quorum(arguments: argparse.Namespace) -> int:
     """Write a quorum file."""
     try:
-        data = quorum_bytes(arguments.deployment, arguments.threshold, arguments.key)
+        before = read_quorum(arguments.after.read_bytes()) if arguments.after else None
+        if before and before["deployment"] != arguments.deployment:
+            message = f"--after: a quorum of deployment {before['deployment']}"
+            raise QuorumError(message)
+        generation = before["generation"] + 1 if before else 0
+        data = quorum_bytes(arguments.deployment, arguments.threshold, arguments.key, generation)
         arguments.output.write_bytes(data)
     except (QuorumError, OSError) as error:
         raise UsageError(str(error)) from None

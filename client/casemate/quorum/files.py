@@ -12,7 +12,7 @@ import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from casemate.quorum.errors import QuorumError
-from casemate.quorum.statements import CREDENTIAL, POLICY, RESUME, read_approval
+from casemate.quorum.statements import CREDENTIAL, POLICY, QUORUM, RESUME, read_approval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +56,8 @@ def read_approval_file(data: bytes) -> bytes:
     return approval
 
 
-def quorum_bytes(deployment: str, threshold: int, keys: Sequence[str]) -> bytes:
-    """Write ``quorum.cbor``: keys in hexadecimal, in any order. Raises QuorumError."""
+def quorum_bytes(deployment: str, threshold: int, keys: Sequence[str], generation: int = 0) -> bytes:
+    """Write ``quorum.cbor``: keys in hexadecimal, in any order; a successor has a generation. Raises QuorumError."""
     wanted = [key.lower() for key in keys]
     for key in wanted:
         _check_key(key)
@@ -73,7 +73,22 @@ def quorum_bytes(deployment: str, threshold: int, keys: Sequence[str]) -> bytes:
         "threshold": threshold,
         "admins": sorted(wanted),
     }
+    if generation:
+        document["generation"] = generation
     return cbor2.dumps(document, canonical=True)
+
+
+def read_quorum(data: bytes) -> dict[str, Any]:
+    """Read a quorum file; its ``generation`` is there in any case. Raises QuorumError."""
+    try:
+        said = cbor2.loads(data)
+        again = quorum_bytes(said["deployment"], said["threshold"], said["admins"], said.get("generation", 0))
+    except (cbor2.CBORError, ValueError, TypeError, KeyError, AttributeError, EOFError, RecursionError):
+        again = b""
+    if not again or again != data:
+        message = "not a quorum file: `casemate quorum make` writes one"
+        raise QuorumError(message)
+    return {"generation": 0, **said}
 
 
 def _check_key(text: str) -> None:
@@ -112,6 +127,9 @@ def _what(said: Mapping[str, Any]) -> str:
             return f"POLICY version {said['version']}, the file with sha256 {said['subject']}"
         case value if value == CREDENTIAL:
             return f"CREDENTIAL version {said['version']} of account {said['account']}, sha256 {said['subject']}"
+        case value if value == QUORUM:
+            who = f"the file with sha256 {said['subject']}, in place of {said['predecessor']}"
+            return f"QUORUM of generation {said['generation']}, {who}"
         case value if value == RESUME:
             where = " ".join(said[name] for name in ("account", "venue", "symbol") if said[name])
             until = f", none after HALT number {said['last']}, in boot {said['boot'][:16]}... alone"

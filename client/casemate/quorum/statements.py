@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "casemate.statement.v1"
 POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
+QUORUM: Final = "quorum"
 RESUME: Final = "resume"
 _SIGNATURE: Final = 64
 
@@ -47,6 +48,15 @@ def credential_fields(account: str, version: int, credential: bytes) -> dict[str
 def resume_fields(scope: str, account: str, venue: str, symbol: str, *, last: int, boot: str) -> dict[str, Any]:
     """Name a HALT, the newest one (its number) that is to end, and the boot (public key, hexadecimal)."""
     return {"scope": scope, "account": account, "venue": venue, "symbol": symbol, "last": last, "boot": boot}
+
+
+def successor_fields(successor: bytes, generation: int, predecessor: bytes) -> dict[str, Any]:
+    """Name a quorum's successor and the quorum that it succeeds: both by their canonical files."""
+    return {
+        "subject": hashlib.sha256(successor).hexdigest(),
+        "generation": generation,
+        "predecessor": hashlib.sha256(predecessor).hexdigest(),
+    }
 
 
 def read_policy(policy: bytes) -> dict[str, Any]:

@@ -16,6 +16,8 @@ KEY_BYTES: Final = 32
 DIGEST_BYTES: Final = 32
 MAX_NAME_BYTES: Final = 64
 
+POLICY_PCR: Final = 16
+PCR_TAG: Final = b"casemate.pcr16.v1\0"
 PROLOGUE_TAG: Final = b"casemate.session.v1\0"
 CLAIM_TAG: Final = b"casemate.session.claim.v1\0"
 INTENT_TAG: Final = b"casemate.session.intent.v1\0"
@@ -31,6 +33,8 @@ class Boot(NamedTuple):
     deployment: str
     policy_version: int
     policy_digest: bytes
+    # SHA-256 of the quorum file in force.
+    quorum: bytes
     session_key: bytes
     receipt_key: bytes
 
@@ -61,7 +65,7 @@ def read_boot(user_data: bytes) -> Boot:
     if not isinstance(deployment, str) or type(version) is not int:
         message = "user_data: deployment is a text, policy_version a number"
         raise ValueError(message)
-    octets = (_octets(said, name) for name in ("policy_digest", "session_key", "receipt_key"))
+    octets = (_octets(said, name) for name in ("policy_digest", "quorum", "session_key", "receipt_key"))
     return Boot(deployment, version, *octets)
 
 
@@ -71,6 +75,11 @@ def _octets(said: dict[object, object], name: str) -> bytes:
         message = f"user_data: {name} has {KEY_BYTES} bytes"
         raise ValueError(message)
     return value
+
+
+def first_policy_register(quorum: bytes, policy: bytes) -> bytes:
+    """Return PCR16 of a boot with this quorum and first policy: both by the SHA-256 of their canonical bytes."""
+    return hashlib.sha384(bytes(48) + PCR_TAG + quorum + policy).digest()
 
 
 def prologue(user_data: bytes) -> bytes:

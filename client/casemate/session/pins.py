@@ -10,6 +10,8 @@ from casemate.errors import NotAttested
 from casemate.session import forms
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from cryptography import x509
 
     from casemate.attestation import PcrExpectations
@@ -24,12 +26,14 @@ class Pins:
     """The enclave that is meant: its image, its deployment, and how old its policy may be.
 
     ``pcrs`` names PCR0 at least; a register may have several accepted values, so that an upgrade can be prepared.
-    ``root`` replaces AWS's, for stand-ins. Enclaves in debug mode are refused always.
+    ``quorum`` names the quorum files that are accepted, by their SHA-256: after a succession the old quorum still rules a
+    boot that was not given its successor. ``root`` replaces AWS's, for stand-ins. Enclaves in debug mode are refused always.
     """
 
     pcrs: PcrExpectations
     deployment: str
     minimum_policy_version: int = 1
+    quorum: Collection[bytes] | None = None
     max_age_ms: int = DEFAULT_MAX_AGE_MS
     root: x509.Certificate | None = None
 
@@ -37,6 +41,9 @@ class Pins:
         """Refuse pins that pin nothing."""
         if 0 not in self.pcrs:
             message = "pcrs: PCR0, the measurement of the image, must be pinned"
+            raise ValueError(message)
+        if self.quorum is not None and not all(isinstance(digest, bytes) and len(digest) == forms.DIGEST_BYTES for digest in self.quorum):
+            message = f"quorum: expected digests of {forms.DIGEST_BYTES} bytes, in a set"
             raise ValueError(message)
 
     def check(self, document: bytes, nonce: bytes, now: int) -> tuple[Boot, bytes]:
@@ -59,5 +66,8 @@ class Pins:
             raise NotAttested(message)
         if boot.policy_version < self.minimum_policy_version:
             message = f"its policy has version {boot.policy_version}, expected at least {self.minimum_policy_version}"
+            raise NotAttested(message)
+        if self.quorum is not None and boot.quorum not in self.quorum:
+            message = f"its quorum is {boot.quorum.hex()}, none of those expected"
             raise NotAttested(message)
         return boot, statement

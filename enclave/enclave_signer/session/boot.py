@@ -51,7 +51,7 @@ class _Issued(NamedTuple):
 
 
 class Witness:
-    """Asks the security module for documents, and only once PCR16 holds the first policy and is locked (S4)."""
+    """Asks the security module for documents, and only once PCR16 holds quorum and first policy and is locked (S4)."""
 
     __slots__ = ("_begun", "_issued", "_module", "_sealed")
 
@@ -62,8 +62,8 @@ class Witness:
         self._sealed = False
         self._issued: _Issued | None = None
 
-    def seal(self, policy_digest: bytes) -> None:
-        """Extend PCR16 with the first policy and lock it; later policies change nothing. Raises NoDocument.
+    def seal(self, quorum_digest: bytes, policy_digest: bytes) -> None:
+        """Extend PCR16 with quorum and first policy and lock it; later policies change nothing. Raises NoDocument.
 
         There is one try: a register that was extended and not locked could be extended again.
         """
@@ -74,7 +74,7 @@ class Witness:
             raise NoDocument(message)
         self._begun = True
         try:
-            self._module.extend_pcr(POLICY_PCR, commitment(policy_digest))
+            self._module.extend_pcr(POLICY_PCR, commitment(quorum_digest, policy_digest))
             self._module.lock_pcr(POLICY_PCR)
         except EnclaveError as error:
             message = f"PCR16: {error}"

@@ -31,18 +31,19 @@ _COUNTER: Final = struct.Struct(">Q")
 _GRANT: Final = struct.Struct(f">{SESSION_BYTES}s{SECRET_BYTES}sQQ")
 
 
-def commitment(policy_digest: bytes) -> bytes:
-    """Return what PCR16 is extended with when the first policy of a boot goes live."""
-    return PCR_TAG + policy_digest
+def commitment(quorum_digest: bytes, policy_digest: bytes) -> bytes:
+    """Return what PCR16 is extended with when the first policy of a boot goes live; the digests have 32 bytes each."""
+    return PCR_TAG + quorum_digest + policy_digest
 
 
-def user_data(policy: Policy, session_key: bytes, receipt_key: bytes) -> bytes:
-    """Return what a document says of this boot: its public keys (32 bytes each) and the live policy."""
+def user_data(policy: Policy, quorum: bytes, session_key: bytes, receipt_key: bytes) -> bytes:
+    """Return what a document says of this boot: live policy, digest of the quorum, public keys (32 bytes each)."""
     statement = {
         "format": BOOT_FORMAT,
         "deployment": policy.deployment,
         "policy_version": policy.version,
         "policy_digest": policy.digest,
+        "quorum": quorum,
         "session_key": session_key,
         "receipt_key": receipt_key,
     }

@@ -50,15 +50,15 @@ class Sessions:
         """Show no key."""
         return f"<Sessions {len(self._table)} live>"
 
-    def policy_changes(self, policy: Policy) -> None:
+    def policy_changes(self, policy: Policy, quorum: bytes) -> None:
         """End every session: the next ones are opened under this policy. Raises NoDocument.
 
         Called when everything else about the policy was found good, and before it goes live.
         """
-        self._witness.seal(policy.digest)
+        self._witness.seal(quorum, policy.digest)
         self._table.clear()
         self._engines = {name: Ed25519PublicKey.from_public_bytes(key) for name, key in policy.engine_keys.items()}
-        self._statement = forms.user_data(policy, self.keys.session_public, self.keys.receipt_public)
+        self._statement = forms.user_data(policy, quorum, self.keys.session_public, self.keys.receipt_public)
         self._prologue = forms.prologue(self._statement)
 
     def attest(self, nonce: bytes) -> bytes:
