@@ -11,48 +11,74 @@ from typing import TYPE_CHECKING
 from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
 from enclave_signer.closed import NobodyAuthenticates
+from enclave_signer.drift import Drift
+from enclave_signer.errors import EnclaveError
+from enclave_signer.nitro.entropy import needs_seed, seed
 from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.quorum import Quorum
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
-from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
+from enclave_signer.system import KeptClock, SystemRandomness, pause_counter
+from enclave_signer.timekeeping import Timekeeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from enclave_signer.admins import Admins
+    from enclave_signer.nitro.nsm import NsmDevice
 
 _NO_DEVICE = f"casemate-enclave: no sessions, every intent is refused: {DEVICE}: "
 
 
-def _sessions() -> Sessions | None:
-    """Return what opens sessions, or None where there is no security module to attest them: then say so."""
+def _device() -> NsmDevice | None:
+    """Return the security module, or None where there is none to attest sessions: then say so."""
     try:
-        device = open_device()
+        return open_device()
     except OSError as error:
         sys.stderr.write(f"{_NO_DEVICE}{error.strerror}\n")
         return None
-    return Sessions(SystemClock(), SystemRandomness(), device)
+
+
+def _seed(device: NsmDevice) -> None:
+    """Give the kernel entropy before the first key is made. Without it, making a key waits for the kernel's own."""
+    try:
+        if needs_seed():
+            seed(device)
+    except (OSError, EnclaveError) as error:
+        sys.stderr.write(f"casemate-enclave: the kernel was given no entropy: {error}\n")
 
 
 async def _serve(listen: str, admins: Admins) -> None:
     counter = pause_counter()
-    sessions = _sessions()
+    clock, device, drift = KeptClock(), _device(), Drift()
+    if device is not None:
+        _seed(device)
+        timekeeper = Timekeeper(clock, device, drift)
+        timekeeper.compare()
+    sessions = None if device is None else Sessions(clock, SystemRandomness(), device)
     # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
     boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
     service = Service(
-        SystemClock(),
+        clock,
         SystemRandomness(),
         sessions or NobodyAuthenticates(),
         Quorum(admins, boot_key),
         sessions=sessions,
         pauses=lambda: counter.pauses,
         boot_key=boot_key,
+        drift=drift if device else None,
     )
     server = Server(service.handle, listen, counter.watch)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
-    await serve_until_told(server)
+    if device is None:
+        await serve_until_told(server)
+        return
+    keeping = asyncio.create_task(timekeeper.keep())
+    try:
+        await serve_until_told(server)
+    finally:
+        keeping.cancel()
 
 
 def _admins(path: Path) -> Admins:

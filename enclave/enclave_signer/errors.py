@@ -106,6 +106,13 @@ class NoDocument(NotJudged):
     retry_can_help = True
 
 
+class ClockDrift(NotJudged):
+    """The enclave's clock is not known to be right, so nothing that begins or ends by it is taken."""
+
+    reason = "CLOCK_DRIFT"
+    retry_can_help = True
+
+
 class NoRight(NotJudged):
     """The host asked for a derived request about an order that this boot did not sign."""
 

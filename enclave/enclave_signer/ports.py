@@ -17,6 +17,13 @@ class Clock(Protocol):
         """Return nanoseconds since 1970-01-01T00:00:00Z."""
 
 
+class Correctable(Clock, Protocol):
+    """A clock that drifts and can be put right."""
+
+    def correct(self, by: int) -> None:
+        """Add so many nanoseconds from now on."""
+
+
 class Randomness(Protocol):
     """A source of unpredictable bytes."""
 

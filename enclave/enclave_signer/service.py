@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
 from enclave_signer.decode import halt_scope
+from enclave_signer.drift import NoDrift
 from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
@@ -30,6 +31,7 @@ from signer_api.v1 import signer_pb2
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from enclave_signer.drift import Drift
     from enclave_signer.policy.prepared import Prepared
     from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
     from enclave_signer.venues.base import Venue
@@ -41,6 +43,8 @@ MAX_BATCH: Final = 64
 MAX_CREDENTIAL: Final = 16_384
 MAX_APPROVALS: Final = 64
 MAX_APPROVAL: Final = 16_384
+# Statements begin and end by the clock. Intents are refused by a verdict of their own: the engine is to know.
+_TIMED: Final = frozenset({"load_policy", "provision", "resume", "succeed", "grant", "retire"})
 # Order ids of all accounts together; about a kilobyte each, and only while they are needed.
 TABLE_CAPACITY: Final = 262_144
 
@@ -60,14 +64,17 @@ class Service:
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
         boot_key: bytes = b"",
+        drift: Drift | None = None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
         ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
-        ``sessions`` is the authenticator again, if engines can open sessions with it.
+        ``sessions`` is the authenticator again, if engines can open sessions with it. ``drift`` is of the clock against
+        the security module's, where there is one.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
+        self._drift = drift or NoDrift()
         self._boot_key = boot_key
         self._authenticator = authenticator
         self._sessions = sessions
@@ -75,7 +82,7 @@ class Service:
         self._venues = venues
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
-        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes)
+        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes, self._drift)
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
         self._seen = 0
@@ -116,6 +123,8 @@ class Service:
         if call not in ANSWERED[self._phase]:
             message = f"{call} is not answered in phase {self._phase.name}"
             raise WrongPhase(message, field=call)
+        if self._drift.stops and call in _TIMED:
+            raise self._drift.error()
         return call
 
     def _on_sign(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -218,6 +227,7 @@ class Service:
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
             boot_key=self._boot_key,
+            clock_drift=self._drift.nanoseconds,
             quorum=self._authority.digest,
             quorum_generation=self._authority.generation,
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from enclave_signer.book import Entry
+    from enclave_signer.drift import Drift
     from enclave_signer.ledger import Ledger
     from enclave_signer.model import Instrument, Intent, WireRequest
     from enclave_signer.policy.judge import Judge, Plain
@@ -60,8 +61,10 @@ class Signing:
         ledger: Ledger,
         now: Callable[[], int],
         random: Callable[[int], bytes],
+        drift: Drift,
     ) -> None:
         """``now`` never goes backwards; ``sites`` are the accounts that can sign."""
+        self._drift = drift
         self._identify = authenticator.identify
         self._judge = judge
         self._ledger = ledger
@@ -120,6 +123,8 @@ class Signing:
     def _decide(self, engine: str, intent: Intent, raw: bytes) -> bytes:
         now = self._now()
         if isinstance(intent, Order):
+            if self._drift.stops:
+                raise self._drift.refusal()
             return self._create(engine, intent, raw, now)
         if isinstance(intent, Halt):
             self._judge.halt(engine, intent, now)
@@ -127,6 +132,8 @@ class Signing:
         if isinstance(intent, OrderClosed):
             self._judge.close(self._judge.seat(engine, intent.account), intent, now)
             return encode.done(self._verdict("order_closed"))
+        if self._drift.stops:
+            raise self._drift.refusal()
         if isinstance(intent, Amend):
             return self._amend(engine, intent, now)
         return self._plain(engine, intent, now)
@@ -174,6 +181,8 @@ class Signing:
         instrument: Instrument,
         site: Site,
     ) -> bytes:
+        if self._drift.stops:
+            raise self._drift.refusal()
         now = self._now()
         self._judge.may_derive(operation, desk, entry.symbol, now)
         # Without an intent there is no end to hold but the policy's longest and the venue's.

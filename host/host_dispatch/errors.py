@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NO_RIGHT = "NO_RIGHT"
     SESSIONS_FULL = "SESSIONS_FULL"
     NO_DOCUMENT = "NO_DOCUMENT"
+    CLOCK_DRIFT = "CLOCK_DRIFT"
 
 
 #: Reasons that go away without the sender changing anything.
@@ -55,6 +56,7 @@ _PASSING = frozenset(
         Reason.WRONG_PHASE,
         Reason.SESSIONS_FULL,
         Reason.NO_DOCUMENT,
+        Reason.CLOCK_DRIFT,
     }
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -13,14 +14,18 @@ from casemate.session.forms import first_policy_register, read_boot
 from casemate_mock.fake_nitro import EverybodyApproves
 from casemate_mock.nitro import measure
 from enclave_signer import __main__ as shipped
+from enclave_signer.admins import read_admins
 from enclave_signer.errors import EnclaveError
 from enclave_signer.session.boot import REUSE_NS
+from enclave_signer.session.facts import read_facts
 from enclave_signer.session.sessions import Sessions
 from signer_api.v1 import signer_pb2
+from tests.enclave.quorum_rig import quorum_file
 from tests.session.session_rig import MEASUREMENTS, Rig
 
 if TYPE_CHECKING:
     from casemate.attestation import Attestation
+    from enclave_signer.service import Service
 
 NONCE = b"n" * 16
 
@@ -122,6 +127,19 @@ def test_a_security_module_that_fails_is_told_as_that(monkeypatch: pytest.Monkey
         rig.ask(attest=signer_pb2.Attest(nonce=NONCE))
 
 
+def test_a_document_is_renewed_at_80_percent_of_what_its_certificates_have_left() -> None:
+    rig = Rig()
+    rig.load_policy(rig.policy())
+    ends_ms = read_facts(rig.ask(attest=signer_pb2.Attest()).attested.document).ends_ms
+    rig.clock.now = (ends_ms - 10_000) * 1_000_000
+    first = rig.ask(attest=signer_pb2.Attest()).attested.document
+    assert read_facts(first).ends_ms == ends_ms
+    rig.clock.now += 7_999_000_000
+    assert rig.ask(attest=signer_pb2.Attest()).attested.document == first
+    rig.clock.now += 1_000_000
+    assert rig.ask(attest=signer_pb2.Attest()).attested.document != first
+
+
 def _fails(*_: object, **__: object) -> bytes:
     message = "InternalError: as the test asked"
     raise EnclaveError(message)
@@ -134,12 +152,34 @@ def test_the_shipped_enclave_says_when_it_has_no_security_module(
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr(shipped, "open_device", missing)
-    assert shipped._sessions() is None
+    assert shipped._device() is None
     assert "no sessions, every intent is refused: /dev/nsm: No such file" in capsys.readouterr().err
 
 
-def test_the_shipped_enclave_takes_its_security_module_for_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipped, "open_device", lambda: Rig().nsm)
-    sessions = shipped._sessions()
-    assert isinstance(sessions, Sessions)
-    assert not sessions.unauthenticated
+def test_the_shipped_enclave_wires_its_security_module_to_sessions_clock_and_entropy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nsm = Rig().nsm
+    made: list[Service] = []
+    seeded: list[object] = []
+
+    class Told(Exception):  # noqa: N818 - ends the wiring before anything listens
+        pass
+
+    def listen(handle: Any, *_: object) -> NoReturn:
+        made.append(handle.__self__)
+        raise Told
+
+    monkeypatch.setattr(shipped, "open_device", lambda: nsm)
+    monkeypatch.setattr(shipped, "Server", listen)
+    monkeypatch.setattr(shipped, "needs_seed", lambda: True)
+    monkeypatch.setattr(shipped, "seed", seeded.append)
+    # This machine's clock is far from the rig's: nothing may be signed.
+    with pytest.raises(Told):
+        asyncio.run(shipped._serve("unix:/nowhere", read_admins(quorum_file())))
+    (service,) = made
+    assert isinstance(service._sessions, Sessions)
+    assert service._authenticator is service._sessions
+    assert not service._sessions.unauthenticated
+    assert service._drift.stops
+    assert seeded == [nsm]

@@ -55,6 +55,8 @@ def _status_lines(found: models.Status) -> Iterator[str]:
         yield f"accounts with a key: {', '.join(enclave.accounts) or 'none'}"
         if enclave.boot_key:
             yield f"boot key: {enclave.boot_key}"
+        if enclave.clock_drift:
+            yield f"clock:   {enclave.clock_drift / 1e6:+.0f} ms against the security module's"
         if enclave.quorum:
             yield f"quorum:  generation {enclave.quorum_generation}, {enclave.quorum}"
         if enclave.unauthenticated:

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from enclave_signer.errors import EnclaveError, NoDocument
+from enclave_signer.session.facts import read_facts
 from enclave_signer.session.forms import commitment
 
 if TYPE_CHECKING:
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 POLICY_PCR: Final = 16
 _KEY_BYTES: Final = 32
-# A document may be handed out again for this long: engines ask for fresh ones by the nonce.
+# A document may be handed out again for this long, or for 80 % of what its certificates have left, whichever is less:
+# engines ask for fresh ones by the nonce.
 REUSE_NS: Final = 30_000_000_000
+_FRESH_PERCENT: Final = 80
+_NS_IN_MS: Final = 1_000_000
 
 
 class BootKeys:
@@ -47,6 +51,8 @@ class _Issued(NamedTuple):
     nonce: bytes
     statement: bytes
     at: int
+    # From 80 % of what was left of its first certificate to end.
+    stale: int
     document: bytes
 
 
@@ -87,12 +93,15 @@ class Witness:
             message = "no policy is sealed into PCR16"
             raise NoDocument(message)
         issued = self._issued
-        if issued is not None and issued[:2] == (nonce, statement) and 0 <= now - issued.at < REUSE_NS:
+        if issued is not None and issued[:2] == (nonce, statement) and issued.at <= now < issued.stale:
             return issued.document
         try:
             document = self._module.attestation(user_data=statement, nonce=nonce or None)
+            facts = read_facts(document)
         except EnclaveError as error:
             message = f"the security module: {error}"
             raise NoDocument(message) from None
-        self._issued = _Issued(nonce, statement, now, document)
+        left = (facts.ends_ms - facts.timestamp_ms) * _NS_IN_MS
+        stale = now + min(REUSE_NS, left * _FRESH_PERCENT // 100)
+        self._issued = _Issued(nonce, statement, now, stale, document)
         return document

@@ -43,6 +43,7 @@ CODES: Final = {
     Reason.NO_RIGHT: grpc.StatusCode.PERMISSION_DENIED,
     Reason.SESSIONS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Reason.NO_DOCUMENT: grpc.StatusCode.UNAVAILABLE,
+    Reason.CLOCK_DRIFT: grpc.StatusCode.UNAVAILABLE,
 }
 _BY_TEXT: Final = {str(reason): code for reason, code in CODES.items()}
 

@@ -58,6 +58,8 @@ class FakeNsm:
         """``measurements`` are the registers at boot (48 bytes each); PCR4 follows from the instance id."""
         self._chain = chain
         self._now_ms = now_ms
+        # How far the module's clock is ahead of everybody else's.
+        self.skew_ms = 0
         self._random_bytes = random_bytes
         self._map_form = map_form
         self._s_form = s_form
@@ -101,7 +103,7 @@ class FakeNsm:
         for value in (user_data, nonce, public_key):
             if value is not None and len(value) > MAX_FIELD_BYTES:
                 raise NsmError(NsmCode.INPUT_TOO_LARGE, f"a field of {len(value)} bytes")
-        now_ms = self._now_ms()
+        now_ms = self._now_ms() + self.skew_ms
         *authorities, leaf = self._chain.path(now_ms)
         fields = [
             ("module_id", self._module_id),
