@@ -80,6 +80,7 @@ class Operation(IntEnum):
     QUERY = 5
     OPEN_ORDERS = 6
     BALANCES = 7
+    LOGON = 10
     ORDER_CLOSED = 8
     HALT = 9
 

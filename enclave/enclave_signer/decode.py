@@ -20,6 +20,7 @@ from enclave_signer.model import (
     CancelAll,
     Halt,
     HaltScope,
+    Logon,
     OpenOrders,
     Order,
     OrderClosed,
@@ -226,6 +227,11 @@ def _balances(m: Any) -> Balances:  # noqa: ANN401 - a protobuf message
     return Balances(account, venue, _created(m.created_at), m.valid_until)
 
 
+def _logon(m: Any) -> Logon:  # noqa: ANN401 - a protobuf message
+    _, account, venue = _place("A/A", m.account, m.venue)
+    return Logon(account, venue, _created(m.created_at), m.valid_until)
+
+
 def _halt(m: Any) -> Halt:  # noqa: ANN401 - a protobuf message
     _tag(m.tag)
     scope = halt_scope(m.scope, m.account, m.venue, m.symbol)
@@ -264,6 +270,7 @@ _READERS: Final[dict[str, Callable[[Any], Intent]]] = {
     "open_orders": _open_orders,
     "balances": _balances,
     "halt": _halt,
+    "logon": _logon,
 }
 
 

@@ -76,6 +76,7 @@ class Operation(IntEnum):
     BALANCES = 7
     ORDER_CLOSED = 8
     HALT = 9
+    LOGON = 10
 
 
 class Kind(Enum):
@@ -246,6 +247,15 @@ class Balances(NamedTuple):
     valid_until: int
 
 
+class Logon(NamedTuple):
+    """The logon of a connection for an account's private stream."""
+
+    account: str
+    venue: str
+    created_at: int
+    valid_until: int
+
+
 class HaltScope(IntEnum):
     """How much a HALT stops."""
 
@@ -266,7 +276,7 @@ class Halt(NamedTuple):
     valid_until: int
 
 
-Intent = Order | Cancel | CancelAll | Amend | OrderClosed | Query | OpenOrders | Balances | Halt
+Intent = Order | Cancel | CancelAll | Amend | OrderClosed | Query | OpenOrders | Balances | Halt | Logon
 
 
 class Stamp(NamedTuple):

@@ -18,6 +18,7 @@ from enclave_signer.model import (
     Cancel,
     CancelAll,
     Halt,
+    Logon,
     OpenOrders,
     Operation,
     Order,
@@ -166,6 +167,8 @@ class Signing:
         seat = self._judge.seat(engine, intent.account, intent.venue)
         site = self._site(seat.desk)
         case = self._judge.plain(seat, intent, now)
+        if isinstance(intent, Logon):
+            return self._yes(case, site.logon(self._stamp(case)), "")
         if isinstance(intent, Balances):
             return self._yes(case, site.balances(intent, self._stamp(case)), "")
         instrument = _scope(case).instrument

@@ -24,6 +24,7 @@ class _Held(NamedTuple):
 
     venue: str
     fingerprint: bytes
+    read_only: bool
     credential: Credential
     site: Site
 
@@ -31,11 +32,13 @@ class _Held(NamedTuple):
 class Vault:
     """Credentials by account name."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_held", "_read_only")
 
     def __init__(self) -> None:
         """Start empty."""
         self._held: dict[str, _Held] = {}
+        # What each key was held as in this boot: a connection that it logged on may live for days (S6).
+        self._read_only: dict[bytes, bool] = {}
 
     def __repr__(self) -> str:
         """Show nothing."""
@@ -49,15 +52,19 @@ class Vault:
             if name != account.name and held.fingerprint == mark:
                 message = f"this API key is account {name}'s: one key, one account"
                 raise BadCredential(message, field="apiKey")
+        if self._read_only.get(mark, account.read_only) is not account.read_only:
+            message = "this API key was the other kind in this boot: a key logs on or trades, never both"
+            raise BadCredential(message, field="apiKey")
         self._held[account.name] = _held(account, mark, credential)
+        self._read_only[mark] = account.read_only
 
     def keep(self, accounts: Iterable[Account]) -> None:
-        """A policy is live: forget what it does not name, and bind the rest to their places in it."""
+        """A policy is live: forget what it does not name, or names the other kind; bind the rest to their places."""
         known = {account.name: account for account in accounts}
         self._held = {
             name: _held(known[name], held.fingerprint, held.credential)
             for name, held in self._held.items()
-            if name in known and known[name].venue.name == held.venue
+            if name in known and (known[name].venue.name, known[name].read_only) == (held.venue, held.read_only)
         }
 
     def sites(self) -> dict[str, Site]:
@@ -66,7 +73,7 @@ class Vault:
 
 
 def _held(account: Account, mark: bytes, credential: Credential) -> _Held:
-    return _Held(account.venue.name, mark, credential, account.venue.site(account.placement, credential))
+    return _Held(account.venue.name, mark, account.read_only, credential, account.venue.site(account.placement, credential))
 
 
 def _fields(data: bytes) -> dict[str, str]:

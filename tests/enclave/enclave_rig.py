@@ -43,7 +43,7 @@ BTC, ETH = "BTC/USDT", "ETH/USDT"
 SECRET: Final = "rig-secret-0123456789abcdef"  # noqa: S105 - a made-up one; tests look for it in what leaves
 
 _OPERATIONS: Final = frozenset(
-    operation for operation in Operation if operation not in {Operation.ORDER_CLOSED, Operation.HALT}
+    operation for operation in Operation if operation not in {Operation.ORDER_CLOSED, Operation.HALT, Operation.LOGON}
 )
 _ABILITIES: Final = Abilities(
     quote_quantity=True,
@@ -133,6 +133,9 @@ class TinySite:
 
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:
         return self._request("GET", f"balances-{read.account}", stamp)
+
+    def logon(self, stamp: Stamp) -> WireRequest:
+        return self._request("WEBSOCKET", "logon", stamp)
 
 
 @dataclass

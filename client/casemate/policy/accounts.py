@@ -31,14 +31,15 @@ def read_account(
     margin_mode = table.default("margin_mode", fields.word(words.MARGIN_MODES), "cash")
     listings = table.tables("instrument", "account.instrument")
     instruments = [read_instrument(item, margin_mode) for item in listings]
-    scope = Scope(engines, [str(item["symbol"]) for item in instruments if item["symbol"]])
+    read_only = table.default("read_only", fields.boolean, False)  # noqa: FBT003 - a field's default
+    scope = Scope(engines, [str(item["symbol"]) for item in instruments if item["symbol"]], bool(read_only))
     account: dict[str, object] = {
         "name": table.required("name", fields.name, fields.NAME),
         "venue": venue,
         "environment": table.default("environment", fields.word(words.ENVIRONMENTS), "production"),
         "margin_mode": margin_mode,
         "hedged": table.default("hedged", fields.boolean, False),  # noqa: FBT003 - a field's default
-        "read_only": table.default("read_only", fields.boolean, False),  # noqa: FBT003 - a field's default
+        "read_only": read_only,
         "accept": table.default("accept", fields.any_of(fields.word(words.GAPS)), list[str]()),
         "count_uses": _count_uses(table, venue, declared_uses, examined=examine is not None),
         "max_open_orders": table.default("max_open_orders", fields.whole(1, _ORDERS), _DEFAULT_ORDERS),

@@ -24,6 +24,7 @@ class Scope(NamedTuple):
 
     engines: Collection[str]
     symbols: Collection[str]
+    read_only: bool
 
 
 def _engines(scope: Scope) -> Callable[[object], list[str]]:
@@ -68,6 +69,8 @@ def read_grant(table: Table, scope: Scope) -> dict[str, object]:
         **_times(table),
     }
     _check_grant(table, grant)
+    if not scope.read_only and "LOGON" in (operations or ()):
+        table.complain("operations", "LOGON", "no LOGON: only a read_only account logs a connection on")
     table.close()
     return grant
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-OPERATIONS: Final = ("CREATE", "CANCEL", "CANCEL_ALL", "AMEND", "QUERY", "OPEN_ORDERS", "BALANCES")
+OPERATIONS: Final = ("CREATE", "CANCEL", "CANCEL_ALL", "AMEND", "QUERY", "OPEN_ORDERS", "BALANCES", "LOGON")
 # Operations that can make or enlarge an order: a grant of one of them needs a bound on notional.
 SIZED: Final = frozenset({"CREATE", "AMEND"})
 SIDES: Final = ("BUY", "SELL")

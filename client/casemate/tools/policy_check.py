@@ -156,6 +156,9 @@ def _warnings(account: Mapping[str, Any]) -> Iterator[str]:
         yield "nothing is granted: every intent is refused"
     for name in granted:
         operation = Operation[name]
+        if operation is Operation.LOGON:
+            yield "LOGON lets the host read whatever the key may read, and trade if the venue lets the key trade"
+            continue
         if operation not in declaration.operations:
             yield f"{name} is granted, but {account['venue']} has no such operation"
             continue

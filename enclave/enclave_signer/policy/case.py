@@ -12,6 +12,7 @@ from enclave_signer.model import (
     Cancel,
     CancelAll,
     Halt,
+    Logon,
     OpenOrders,
     Operation,
     Order,
@@ -37,6 +38,7 @@ OPERATIONS = {
     OpenOrders: Operation.OPEN_ORDERS,
     Balances: Operation.BALANCES,
     Halt: Operation.HALT,
+    Logon: Operation.LOGON,
 }
 
 

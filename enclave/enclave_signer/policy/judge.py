@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from enclave_signer.model import (
         Amend,
         Balances,
+        Logon,
         Cancel,
         CancelAll,
         Halt,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from enclave_signer.policy.model import Policy
     from enclave_signer.policy.prepared import Desk, Prepared, Seat
 
-    Plain = Cancel | CancelAll | Query | OpenOrders | Balances
+    Plain = Cancel | CancelAll | Query | OpenOrders | Balances | Logon
 
 # What a signed order lets the host ask for without an engine.
 _DERIVED: Final = frozenset({Operation.QUERY, Operation.CANCEL})

@@ -111,6 +111,7 @@ def _engine_keys(fields: Fields, engines: Mapping[str, Fields]) -> dict[str, byt
 def _account(name: str, fields: Fields, engines: list[str], venues: Mapping[str, Venue]) -> Account:
     venue = fields.member("venue", venues)
     accept = fields.members("accept", _GAPS)
+    read_only = fields.flag("read_only")
     placement = Placement(
         fields.member("environment", _ENVIRONMENTS), fields.member("margin_mode", _MARGINS), fields.flag("hedged")
     )
@@ -122,12 +123,12 @@ def _account(name: str, fields: Fields, engines: list[str], venues: Mapping[str,
         name=name,
         venue=venue,
         placement=placement,
-        read_only=fields.flag("read_only"),
+        read_only=read_only,
         accept=accept,
         count_uses=fields.whole("count_uses", 1, venue.declaration.uses),
         max_open_orders=fields.whole("max_open_orders", 1, _MAX_ORDERS),
         listings=listings,
-        grants=tuple(_grant(each, engines, listings) for each in fields.maps("grants", "name")),
+        grants=tuple(_grant(each, engines, listings, read_only=read_only) for each in fields.maps("grants", "name")),
         denials=tuple(_denial(each, engines, listings) for each in fields.maps("denials", "name")),
         limits=tuple(_limit(each, listings) for each in fields.maps("limits", "name")),
         exposures=tuple(_exposure(each, listings) for each in fields.maps("exposures", "name")),
@@ -191,7 +192,7 @@ def _check_instrument(fields: Fields, instrument: Instrument, placement: Placeme
         fields.wrong("kind", instrument.kind.value, "spot with margin_mode cash, swap with cross or isolated")
 
 
-def _grant(fields: Fields, engines: list[str], symbols: Mapping[str, Listing]) -> Grant:
+def _grant(fields: Fields, engines: list[str], symbols: Mapping[str, Listing], *, read_only: bool) -> Grant:
     grant = Grant(
         name=fields.text("name"),
         engines=fields.names("engines", engines),
@@ -212,6 +213,8 @@ def _grant(fields: Fields, engines: list[str], symbols: Mapping[str, Listing]) -
         fields.wrong("max_notional", None, "a bound, because CREATE or AMEND is granted")
     if (grant.max_deviation_bps is None) is not (grant.reference_max_age_ms is None):
         fields.wrong("reference_max_age_ms", grant.reference_max_age_ms, "both this and max_deviation_bps, or neither")
+    if Operation.LOGON in grant.operations and not read_only:
+        fields.wrong("operations", "LOGON", "no LOGON: only a read_only account logs a connection on")
     fields.close()
     return grant
 

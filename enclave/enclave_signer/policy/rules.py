@@ -15,6 +15,7 @@ from enclave_signer.policy import (
     halted,
     instrument,
     limits,
+    logon,
     max_age,
     open_orders,
     operation,
@@ -58,5 +59,6 @@ OTHERS: Final[Mapping[Operation, tuple[Rule, ...]]] = {
     Operation.QUERY: _OF_SYMBOL,
     Operation.OPEN_ORDERS: _OF_SYMBOL,
     Operation.BALANCES: (max_age, operation, *_SIGNED),
+    Operation.LOGON: (max_age, logon, operation, *_SIGNED),
     Operation.ORDER_CLOSED: (max_age,),
 }

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     )
     from enclave_signer.venues.shapes import Plan
 
+_STREAM: Final = "wss://ws.backpack.exchange"
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9]{1,20}(?:_[A-Za-z0-9]{1,20}){1,3}")
 _ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _HOST: Final = "https://api.backpack.exchange"
@@ -219,6 +220,16 @@ class BackpackSite:
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:  # noqa: ARG002 - nothing in it is sent
         """GET /api/v1/capital."""
         return self._get("/api/v1/capital", "balanceQuery", {}, stamp)
+
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """Subscribe to the account's order updates."""
+        window = str(window_ms(stamp, DECLARATION.validity))
+        time = str(stamp.now_ms)
+        signed = f"instruction=subscribe&timestamp={time}&window={window}"
+        signature = base64.b64encode(self._key.sign(signed.encode())).decode()
+        proof = [self._api_key, signature, time, window]
+        message = compact({"method": "SUBSCRIBE", "params": ["account.orderUpdate"], "signature": proof})
+        return WireRequest("WEBSOCKET", _STREAM, (), message.encode())
 
     def _check(self, instrument: Instrument) -> None:
         check_kind(instrument, self._placement, DECLARATION)

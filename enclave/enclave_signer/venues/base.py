@@ -54,6 +54,13 @@ class Site(Protocol):
         """Build and sign a read of the balances."""
 
 
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """Build and sign what logs a connection for the private stream on. The policy has seen to it who may (S6).
+
+        The request's method is WEBSOCKET where the body is the message to send first on a connection to the URL.
+        """
+
+
 class Venue(Protocol):
     """One venue."""
 

@@ -49,6 +49,7 @@ from enclave_signer.venues.templates import (
     STOP_PRICE,
     Expiry,
     Value,
+    compact,
     form_plan,
 )
 
@@ -115,6 +116,10 @@ _SWAP: Final = _Product(
     amend="/fapi/v1/order",
     reply="RESULT",
 )
+_STREAMS: Final = {
+    Environment.PRODUCTION: "wss://ws-api.binance.com:443/ws-api/v3",
+    Environment.TESTNET: "wss://ws-api.testnet.binance.vision/ws-api/v3",
+}
 _PRODUCTS: Final = {Kind.SPOT: _SPOT, Kind.SWAP: _SWAP}
 
 
@@ -147,7 +152,18 @@ class Binance:
 class BinanceSite:
     """One account at Binance."""
 
-    __slots__ = ("_balances_url", "_declared", "_form_headers", "_headers", "_key", "_placement", "_plans", "_urls")
+    __slots__ = (
+        "_balances_url",
+        "_declared",
+        "_form_headers",
+        "_headers",
+        "_key",
+        "_listen_url",
+        "_placement",
+        "_plans",
+        "_stream",
+        "_urls",
+    )
 
     def __init__(
         self,
@@ -164,6 +180,9 @@ class BinanceSite:
         self._form_headers = (*self._headers, ("Content-Type", "application/x-www-form-urlencoded"))
         self._urls = {kind: product.hosts[placement.environment] for kind, product in _PRODUCTS.items()}
         self._balances_url = balances[0].hosts[placement.environment] + balances[1]
+        # USD-M has listen keys in its place.
+        self._stream = _STREAMS[placement.environment] if balances[0] is _SPOT else ""
+        self._listen_url = balances[0].hosts[placement.environment] + "/fapi/v1/listenKey"
         self._plans = Plans(self._plan)
 
     def create(self, order: Order, instrument: Instrument, stamp: Stamp) -> WireRequest:
@@ -210,6 +229,19 @@ class BinanceSite:
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:  # noqa: ARG002 - nothing in it is sent
         """GET the account: spot for ``binance``, futures for ``binanceusdm``."""
         return self._query("GET", self._balances_url, "", stamp)
+
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """Subscribe to the user data stream by signature (spot), or ask for a listen key (USD-M)."""
+        window = window_ms(stamp, self._declared.validity)
+        if not self._stream:
+            return WireRequest("POST", self._listen_url, self._headers, None)
+        (_, api_key), *_ = self._headers
+        said: dict[str, str | int] = {"apiKey": api_key, "recvWindow": window, "timestamp": stamp.now_ms}
+        text = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in said.items())
+        signature = self._key.sign(text.encode())
+        said["signature"] = signature.hex() if isinstance(self._key, HmacKey) else base64.b64encode(signature).decode()
+        message = {"id": str(stamp.now_ms), "method": "userDataStream.subscribe.signature", "params": said}
+        return WireRequest("WEBSOCKET", self._stream, (), compact(message).encode())
 
     def _product(self, instrument: Instrument) -> _Product:
         check_kind(instrument, self._placement, self._declared)

@@ -74,6 +74,10 @@ _HOSTS: Final = {
     Environment.PRODUCTION: "https://api.bybit.com",
     Environment.TESTNET: "https://api-testnet.bybit.com",
 }
+_STREAMS: Final = {
+    Environment.PRODUCTION: "wss://stream.bybit.com/v5/private",
+    Environment.TESTNET: "wss://stream-testnet.bybit.com/v5/private",
+}
 _CATEGORIES: Final = {Kind.SPOT: "spot", Kind.SWAP: "linear"}
 _TIMES: Final = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK})
 _TYPES: Final = frozenset(OrderType)
@@ -165,7 +169,7 @@ class Bybit:
 class BybitSite:
     """One account at Bybit."""
 
-    __slots__ = ("_api_key", "_host", "_key", "_placement", "_plans")
+    __slots__ = ("_api_key", "_host", "_key", "_placement", "_plans", "_stream")
 
     def __init__(self, placement: Placement, credential: Credential) -> None:
         """Prepare the parts that every request repeats."""
@@ -173,6 +177,7 @@ class BybitSite:
         self._api_key = credential.api_key
         self._key = credential.key
         self._host = _HOSTS[placement.environment]
+        self._stream = _STREAMS[placement.environment]
         self._plans = Plans(self._plan)
 
     def create(self, order: Order, instrument: Instrument, stamp: Stamp) -> WireRequest:
@@ -222,6 +227,14 @@ class BybitSite:
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:  # noqa: ARG002 - nothing in it is sent
         """GET /v5/account/wallet-balance of the unified account."""
         return self._get("/v5/account/wallet-balance", "accountType=UNIFIED", stamp)
+
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """``auth`` on the private stream; it ends with the intent."""
+        window_ms(stamp, DECLARATION.validity)
+        ends = str(stamp.valid_until_ms)
+        signature = self._key.sign(f"GET/realtime{ends}".encode()).hex()
+        message = compact({"op": "auth", "args": [self._api_key, ends, signature]})
+        return WireRequest("WEBSOCKET", self._stream, (), message.encode())
 
     def _named(self, instrument: Instrument) -> dict[str, str]:
         check_kind(instrument, self._placement, DECLARATION)

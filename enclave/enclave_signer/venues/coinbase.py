@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     )
     from enclave_signer.venues.shapes import Plan
 
+_STREAM: Final = "wss://advanced-trade-ws.coinbase.com"
 _SYMBOL: Final = re.compile(r"[A-Z0-9]{1,20}-[A-Z0-9]{1,20}")
 _ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 _NAME: Final = "api.coinbase.com"
@@ -231,6 +232,12 @@ class CoinbaseSite:
         """GET /v2/accounts, which is what ccxt sends by default (the agreement tests hold this to it)."""
         return self._send("GET", "/v2/accounts", "?limit=250", None, stamp)
 
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """Subscribe to the ``user`` channel of every product, with a token for no path."""
+        token = self._tokens.make("", stamp)
+        message = compact({"type": "subscribe", "product_ids": [], "channel": "user", "jwt": token})
+        return WireRequest("WEBSOCKET", _STREAM, (), message.encode())
+
     def _check(self, instrument: Instrument) -> None:
         check_kind(instrument, self._placement, DECLARATION)
 
@@ -267,7 +274,7 @@ class Tokens:
         self._eddsa = isinstance(key, Ed25519Key)
 
     def make(self, uri: str, stamp: Stamp) -> str:
-        """Sign a token for ``METHOD host/path`` that ends no later than the intent."""
+        """Sign a token for ``METHOD host/path``, or for none, that ends no later than the intent."""
         header = {
             "alg": "EdDSA" if self._eddsa else "ES256",
             "typ": "JWT",
@@ -287,6 +294,8 @@ class Tokens:
             "sub": self._api_key,
             "iat": start,
         }
+        if not uri:
+            return claims
         return claims | ({"uris": [uri]} if self._eddsa else {"uri": uri})
 
 

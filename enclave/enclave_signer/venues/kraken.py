@@ -234,6 +234,10 @@ class KrakenSite:
         """POST BalanceEx: balances with what open orders hold."""
         return self._post("/0/private/BalanceEx", "", stamp)
 
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """POST GetWebSocketsToken: the answer's token opens the private streams."""
+        return self._post("/0/private/GetWebSocketsToken", "", stamp)
+
     def _check(self, instrument: Instrument) -> None:
         check_kind(instrument, self._placement, DECLARATION)
 

@@ -79,6 +79,10 @@ if TYPE_CHECKING:
 _SYMBOL: Final = re.compile(r"[A-Z0-9-]{1,40}")
 _ORDER_ID: Final = re.compile(r"[0-9]{1,20}")
 _HOST: Final = "https://www.okx.com"
+_STREAMS: Final = {
+    Environment.PRODUCTION: "wss://ws.okx.com:8443/ws/v5/private",
+    Environment.TESTNET: "wss://wspap.okx.com:8443/ws/v5/private",
+}
 _KINDS: Final = (Kind.SPOT, Kind.SWAP)
 _TIMES: Final = frozenset({TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK})
 # OKX enforces self-trade prevention for the account; NONE cannot be said.
@@ -239,6 +243,16 @@ class OkxSite:
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:  # noqa: ARG002 - nothing in it is sent
         """GET /api/v5/account/balance."""
         return self._sign("GET", "/api/v5/account/balance", "", (), stamp)
+
+    def logon(self, stamp: Stamp) -> WireRequest:
+        """``login`` on the private stream; the time is in whole seconds, and the venue fixes how long it holds."""
+        check_alive(stamp)
+        time = str(stamp.now_ms // 1000)
+        signature = base64.b64encode(self._key.sign(f"{time}GET/users/self/verify".encode())).decode()
+        (_, api_key), (_, passphrase) = self._before
+        said = {"apiKey": api_key, "passphrase": passphrase, "timestamp": time, "sign": signature}
+        message = compact({"op": "login", "args": [said]})
+        return WireRequest("WEBSOCKET", _STREAMS[self._placement.environment], (), message.encode())
 
     def _named(self, instrument: Instrument) -> dict[str, str]:
         check_kind(instrument, self._placement, DECLARATION)
