@@ -7,7 +7,7 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock stubs clean
+.PHONY: help setup demo test check format bench fuzz lock stubs clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
@@ -29,6 +29,9 @@ format: setup ## format and fix what can be fixed by itself
 
 bench: setup ## measure latency and throughput beside the floor
 	@$(BIN)/casemate bench $(ARGS)
+
+fuzz: setup ## feed the readers of hostile bytes for a bounded time (ARGS='--seconds 600 document')
+	@$(BIN)/python -m tools.fuzz $(ARGS)
 
 lock: setup ## resolve the hash-locked lists anew
 	@$(BIN)/python -m tools.lock

@@ -51,7 +51,7 @@ def locks() -> list[Lock]:
     everything = {line for lock in deployables for line in lock.inputs} | set(distributions.group("dev"))
     alone = [
         Lock(f"requirements/{name}.lock", tuple(distributions.group(name)), bound=False)
-        for name in ("stubs", "protobuf-oldest", "protobuf-newest")
+        for name in ("stubs", "fuzz", "protobuf-oldest", "protobuf-newest")
     ]
     return [Lock(DEVELOPMENT, tuple(sorted(everything)), bound=False), *deployables, *alone]
 

@@ -73,7 +73,9 @@ class Vault:
 
 
 def _held(account: Account, mark: bytes, credential: Credential) -> _Held:
-    return _Held(account.venue.name, mark, account.read_only, credential, account.venue.site(account.placement, credential))
+    return _Held(
+        account.venue.name, mark, account.read_only, credential, account.venue.site(account.placement, credential)
+    )
 
 
 def _fields(data: bytes) -> dict[str, str]:

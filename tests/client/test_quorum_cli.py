@@ -135,7 +135,18 @@ def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(desk: Desk, tmp
 
 
 def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, host: FakeHost) -> None:
-    words = ("--deployment", desk.deployment, "--boot", BOOT.hex(), "--scope", "account", "--account", "main", "--last", "3")
+    words = (
+        "--deployment",
+        desk.deployment,
+        "--boot",
+        BOOT.hex(),
+        "--scope",
+        "account",
+        "--account",
+        "main",
+        "--last",
+        "3",
+    )
     files = [desk.signed(admin, "quorum", "sign-resume", *words, "--sequence", "5") for admin in (1, 2)]
     host.answers["Resume"] = signer_pb2.EnclaveStatus(phase=signer_pb2.PHASE_READY, boot_key=BOOT)
     approval_words = [word for file in files for word in ("--approval", str(file))]

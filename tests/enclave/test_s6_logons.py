@@ -110,7 +110,9 @@ def test_s6_a_key_that_was_of_one_kind_is_not_of_the_other_in_the_same_boot(firs
     desk.load(_account(subject, "main", read_only=first))
     assert desk.provision("main", subject).loaded.phase == signer_pb2.PHASE_READY
     # The policy turns the account over: the enclave forgets its key, and takes it back for no account of that kind.
-    after = desk.load(_account(subject, "main", read_only=not first), _account(subject, "other", read_only=not first), version=2)
+    after = desk.load(
+        _account(subject, "main", read_only=not first), _account(subject, "other", read_only=not first), version=2
+    )
     assert after.loaded.phase == signer_pb2.PHASE_AWAITING_CREDENTIALS
     for name in ("main", "other"):
         refused = desk.provision(name, subject).not_judged

@@ -42,7 +42,9 @@ class Pins:
         if 0 not in self.pcrs:
             message = "pcrs: PCR0, the measurement of the image, must be pinned"
             raise ValueError(message)
-        if self.quorum is not None and not all(isinstance(digest, bytes) and len(digest) == forms.DIGEST_BYTES for digest in self.quorum):
+        if self.quorum is not None and not all(
+            isinstance(digest, bytes) and len(digest) == forms.DIGEST_BYTES for digest in self.quorum
+        ):
             message = f"quorum: expected digests of {forms.DIGEST_BYTES} bytes, in a set"
             raise ValueError(message)
 

@@ -53,7 +53,6 @@ class Site(Protocol):
     def balances(self, read: Balances, stamp: Stamp) -> WireRequest:
         """Build and sign a read of the balances."""
 
-
     def logon(self, stamp: Stamp) -> WireRequest:
         """Build and sign what logs a connection for the private stream on. The policy has seen to it who may (S6).
 

@@ -1,6 +1,8 @@
 """Coverage-guided fuzzing of the readers of hostile bytes, for a bounded number of runs.
 
-    python -m tests.attestation.fuzz.run TARGET [--runs N] [--seed N] [--engine auto|atheris|builtin]
+    python -m tests.attestation.fuzz.run TARGET [--runs N] [--seconds N] [--seed N] [--engine auto|atheris|builtin]
+
+`make fuzz` runs every target for a while.
 
 With atheris installed (it is optional, ``pip install atheris``) libFuzzer does the work; else a small engine of our own
 does, which keeps every input that reaches a new line and mutates those. Exit code 0 if nothing but documented errors
@@ -15,6 +17,7 @@ import importlib.util
 import random
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,9 +28,16 @@ if TYPE_CHECKING:
 
     from tests.attestation.fuzz.targets import Target
 
-TARGETS: Final = ("certificate", "document", "envelope", "nsm", "payload")
+TARGETS: Final = ("certificate", "claim", "document", "envelope", "facts", "handshake", "nsm", "payload", "quorum")
 # What atheris instruments; the libraries below are compiled.
-INSTRUMENTED: Final = ["casemate.attestation", "enclave_signer.nitro"]
+INSTRUMENTED: Final = [
+    "casemate.attestation",
+    "enclave_signer.admins",
+    "enclave_signer.canonical",
+    "enclave_signer.nitro",
+    "enclave_signer.quorum",
+    "enclave_signer.session",
+]
 INTERESTING: Final = (0x00, 0x01, 0x18, 0x1B, 0x30, 0x5B, 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xD2, 0xF6, 0xFF)
 MAX_BYTES: Final = 16_384
 
@@ -85,27 +95,30 @@ def mutate(content: bytes, corpus: Sequence[bytes], chance: random.Random) -> by
     return bytes(changed[:MAX_BYTES])
 
 
-def fuzz(target: Target, runs: int, seed: int) -> int:
-    """Run our own engine; returns the exit code."""
+def fuzz(target: Target, runs: int, seed: int, clock: Callable[[], float] = time.monotonic, seconds: int = 0) -> int:
+    """Run our own engine, for so many runs or, where they are given, seconds; returns the exit code."""
     chance = random.Random(seed)
     coverage = Coverage(target.modules)
     corpus = list(target.seeds)
     content = b""
+    ends = clock() + seconds
+    done = 0
     try:
         for content in target.seeds:
             coverage.grows(target.run, content)
-        for _ in range(runs):
+        while clock() < ends if seconds else done < runs:
+            done += 1
             content = mutate(chance.choice(corpus), corpus, chance)
             if coverage.grows(target.run, content):
                 corpus.append(content)
     except Exception:  # noqa: BLE001 - whatever a target lets out is the finding
         sys.stdout.write(f"{traceback.format_exc()}CRASH {content.hex()}\n")
         return 1
-    sys.stdout.write(f"{runs} runs, {len(coverage)} lines, {len(corpus)} inputs kept, nothing found\n")
+    sys.stdout.write(f"{done} runs, {len(coverage)} lines, {len(corpus)} inputs kept, nothing found\n")
     return 0
 
 
-def fuzz_with_atheris(name: str, runs: int, seed: int) -> None:
+def fuzz_with_atheris(name: str, runs: int, seed: int, seconds: int) -> None:
     """Hand over to libFuzzer, which ends the process itself."""
     atheris = importlib.import_module("atheris")
     with atheris.instrument_imports(include=INSTRUMENTED):
@@ -115,7 +128,15 @@ def fuzz_with_atheris(name: str, runs: int, seed: int) -> None:
     (folder / "corpus").mkdir()
     for index, content in enumerate(target.seeds):
         (folder / "corpus" / str(index)).write_bytes(content)
-    options = [f"-runs={runs}", f"-seed={seed}", f"-max_len={MAX_BYTES}", f"-artifact_prefix={folder}/"]
+    bound = f"-max_total_time={seconds}" if seconds else f"-runs={runs}"
+    options = [
+        bound,
+        "-verbosity=0",
+        "-print_final_stats=1",
+        f"-seed={seed}",
+        f"-max_len={MAX_BYTES}",
+        f"-artifact_prefix={folder}/",
+    ]
     atheris.Setup([sys.argv[0], *options, str(folder / "corpus")], target.run)
     atheris.Fuzz()
 
@@ -131,13 +152,14 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--seconds", type=int, default=0, help="in place of --runs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=("auto", "atheris", "builtin"), default="auto")
     arguments = parser.parse_args(argv)
     has_atheris = importlib.util.find_spec("atheris") is not None
     if arguments.engine == "atheris" or (arguments.engine == "auto" and has_atheris):
-        fuzz_with_atheris(arguments.target, arguments.runs, arguments.seed)
-    return fuzz(load_targets()[arguments.target], arguments.runs, arguments.seed)
+        fuzz_with_atheris(arguments.target, arguments.runs, arguments.seed, arguments.seconds)
+    return fuzz(load_targets()[arguments.target], arguments.runs, arguments.seed, seconds=arguments.seconds)
 
 
 if __name__ == "__main__":
