@@ -40,22 +40,23 @@ def _device() -> NsmDevice | None:
         return None
 
 
-def _seed(device: NsmDevice) -> None:
-    """Give the kernel entropy before the first key is made. Without it, making a key waits for the kernel's own."""
+def _timekeeper(clock: KeptClock, device: NsmDevice, drift: Drift) -> Timekeeper:
+    """Compare the clocks once; and before the first key is made, give the kernel entropy."""
     try:
         if needs_seed():
             seed(device)
     except (OSError, EnclaveError) as error:
+        # Making a key waits for the kernel's own then.
         sys.stderr.write(f"casemate-enclave: the kernel was given no entropy: {error}\n")
+    timekeeper = Timekeeper(clock, device, drift)
+    timekeeper.compare()
+    return timekeeper
 
 
 async def _serve(listen: str, admins: Admins) -> None:
     counter = pause_counter()
     clock, device, drift = KeptClock(), _device(), Drift()
-    if device is not None:
-        _seed(device)
-        timekeeper = Timekeeper(clock, device, drift)
-        timekeeper.compare()
+    timekeeper = None if device is None else _timekeeper(clock, device, drift)
     sessions = None if device is None else Sessions(clock, SystemRandomness(), device)
     # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
     boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
@@ -71,14 +72,12 @@ async def _serve(listen: str, admins: Admins) -> None:
     )
     server = Server(service.handle, listen, counter.watch)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
-    if device is None:
-        await serve_until_told(server)
-        return
-    keeping = asyncio.create_task(timekeeper.keep())
+    keeping = None if timekeeper is None else asyncio.create_task(timekeeper.keep())
     try:
         await serve_until_told(server)
     finally:
-        keeping.cancel()
+        if keeping is not None:
+            keeping.cancel()
 
 
 def _admins(path: Path) -> Admins:

@@ -73,7 +73,7 @@ class CaughtError(BaseException):
 def fetched(made: Any, call: str) -> dict[str, Any]:
     """The request of an HTTP call that ccxt would make."""
 
-    async def catch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> None:  # noqa: RUF029
+    async def catch(url: str, method: str = "GET", headers: Any = None, body: Any = None) -> None:
         raise CaughtError({"url": url, "method": method, "headers": headers, "body": body})
 
     made.fetch = catch

@@ -174,9 +174,15 @@ def test_s4_a_policy_of_another_deployment_is_refused_whoever_signs() -> None:
 def test_s7_a_resume_of_another_boot_scope_or_place_is_refused() -> None:
     with pytest.raises(NotApproved, match="boot"):
         quorum(bytes(32)).approve_resume(HALTED, approvals(0, 1, kind="resume"), NOW)
-    for changed in ({"scope": "ALL"}, {"account": "b"}, {"venue": "okx"}, {"symbol": "BTC/USDT"}):
+    for changed in (
+        HALTED._replace(scope="ALL"),
+        HALTED._replace(account="b"),
+        HALTED._replace(venue="okx"),
+        HALTED._replace(symbol="BTC/USDT"),
+        HALTED._replace(last=2),
+    ):
         with pytest.raises(NotApproved):
-            quorum().approve_resume(HALTED._replace(**changed), approvals(0, 1, kind="resume"), NOW)
+            quorum().approve_resume(changed, approvals(0, 1, kind="resume"), NOW)
 
 
 def test_s7_a_resume_works_once() -> None:

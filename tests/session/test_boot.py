@@ -163,7 +163,7 @@ def test_the_shipped_enclave_wires_its_security_module_to_sessions_clock_and_ent
     made: list[Service] = []
     seeded: list[object] = []
 
-    class Told(Exception):  # noqa: N818 - ends the wiring before anything listens
+    class Told(Exception):
         pass
 
     def listen(handle: Any, *_: object) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.__main__ import main
+from casemate.cli.main import main
 from casemate.errors import NotAttested
 from casemate.quorum.files import quorum_bytes
 from casemate_mock.fake_nitro import EverybodyApproves

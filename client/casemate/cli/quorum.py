@@ -107,11 +107,7 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
 def make_quorum(arguments: argparse.Namespace) -> int:
     """Write a quorum file."""
     try:
-        before = read_quorum(arguments.after.read_bytes()) if arguments.after else None
-        if before and before["deployment"] != arguments.deployment:
-            message = f"--after: a quorum of deployment {before['deployment']}"
-            raise QuorumError(message)
-        generation = before["generation"] + 1 if before else 0
+        generation = _generation(arguments)
         data = quorum_bytes(arguments.deployment, arguments.threshold, arguments.key, generation)
         arguments.output.write_bytes(data)
     except (QuorumError, OSError) as error:
@@ -120,6 +116,16 @@ def make_quorum(arguments: argparse.Namespace) -> int:
         note("a threshold of 1: any one administrator can do everything alone")
     print_lines([f"{arguments.output}: {arguments.threshold} of {len(arguments.key)} for {arguments.deployment}"])
     return DONE
+
+
+def _generation(arguments: argparse.Namespace) -> int:
+    if arguments.after is None:
+        return 0
+    before = read_quorum(arguments.after.read_bytes())
+    if before["deployment"] != arguments.deployment:
+        message = f"--after: a quorum of deployment {before['deployment']}"
+        raise QuorumError(message)
+    return int(before["generation"]) + 1
 
 
 def sign_resume(arguments: argparse.Namespace) -> int:

@@ -34,8 +34,9 @@ def add_succession(inner: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
     giving = inner.add_parser(
         "succeed",
         help="give the enclave another quorum",
-        description="Put an approved successor in the quorum's place. The enclave takes it before its first policy alone, and"
-        " forgets it when it ends: give it anew after every boot, each generation in turn, until the next image holds it.",
+        description="Put an approved successor in the quorum's place. The enclave takes it before its first policy"
+        " alone, and forgets it when it ends: give it anew after every boot, each generation in turn, until the next"
+        " image holds it.",
     )
     giving.add_argument("file", type=Path, metavar="NEW.cbor")
     add_approvals(giving)
@@ -50,8 +51,8 @@ def sign_successor(arguments: argparse.Namespace) -> int:
     said, before = _said(arguments.file, new), _said(arguments.after, old)
     if (said["deployment"], said["generation"]) != (before["deployment"], before["generation"] + 1):
         message = (
-            f"{arguments.file}: expected generation {before['generation'] + 1} of deployment {before['deployment']}, got"
-            f" generation {said['generation']} of {said['deployment']}"
+            f"{arguments.file}: expected generation {before['generation'] + 1} of deployment {before['deployment']},"
+            f" got generation {said['generation']} of {said['deployment']}"
         )
         raise UsageError(message)
     fields = successor_fields(new, said["generation"], old)

@@ -29,7 +29,7 @@ _FIELD: Final = re.compile(r"[a-z_]{1,32}", re.ASCII)
 def approval_text(approval: bytes) -> str:
     """Write an approval down: what it says in words, and the signed bytes. Raises QuorumError."""
     said = read_approval(approval)
-    if not all(isinstance(name, str) and _FIELD.fullmatch(name) for name in said):
+    if not all(map(_is_field, said)):
         message = "a statement's fields have plain names"
         raise QuorumError(message)
     fields = "".join(f"{name} = {_shown(said[name])}\n" for name in sorted(said) if name != "format")
@@ -80,6 +80,7 @@ def quorum_bytes(deployment: str, threshold: int, keys: Sequence[str], generatio
 
 def read_quorum(data: bytes) -> dict[str, Any]:
     """Read a quorum file; its ``generation`` is there in any case. Raises QuorumError."""
+    said: Any = None
     try:
         said = cbor2.loads(data)
         again = quorum_bytes(said["deployment"], said["threshold"], said["admins"], said.get("generation", 0))
@@ -97,6 +98,10 @@ def _check_key(text: str) -> None:
     except ValueError:
         message = f"{text[:64]!r}: expected an Ed25519 public key, 64 hexadecimal digits"
         raise QuorumError(message) from None
+
+
+def _is_field(name: object) -> bool:
+    return isinstance(name, str) and _FIELD.fullmatch(name) is not None
 
 
 def _shown(value: object) -> str:

@@ -26,8 +26,9 @@ class Pins:
     """The enclave that is meant: its image, its deployment, and how old its policy may be.
 
     ``pcrs`` names PCR0 at least; a register may have several accepted values, so that an upgrade can be prepared.
-    ``quorum`` names the quorum files that are accepted, by their SHA-256: after a succession the old quorum still rules a
-    boot that was not given its successor. ``root`` replaces AWS's, for stand-ins. Enclaves in debug mode are refused always.
+    ``quorum`` names the quorum files that are accepted, by their SHA-256: after a succession the old quorum still
+    rules a boot that was not given its successor. ``root`` replaces AWS's, for stand-ins. Enclaves in debug mode
+    are refused always.
     """
 
     pcrs: PcrExpectations
@@ -42,9 +43,7 @@ class Pins:
         if 0 not in self.pcrs:
             message = "pcrs: PCR0, the measurement of the image, must be pinned"
             raise ValueError(message)
-        if self.quorum is not None and not all(
-            isinstance(digest, bytes) and len(digest) == forms.DIGEST_BYTES for digest in self.quorum
-        ):
+        if self.quorum is not None and not all(map(_is_digest, self.quorum)):
             message = f"quorum: expected digests of {forms.DIGEST_BYTES} bytes, in a set"
             raise ValueError(message)
 
@@ -73,3 +72,7 @@ class Pins:
             message = f"its quorum is {boot.quorum.hex()}, none of those expected"
             raise NotAttested(message)
         return boot, statement
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == forms.DIGEST_BYTES

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from enclave_signer.model import (
         Amend,
         Balances,
-        Logon,
         Cancel,
         CancelAll,
         Halt,
+        Logon,
         OpenOrders,
         OrderClosed,
         Query,
