@@ -15,6 +15,7 @@ from casemate.attestation import (
     aws_root,
     verify,
 )
+from enclave_signer.session.facts import read_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +55,15 @@ def test_every_real_document_verifies_with_its_pcrs_at_its_time(shared: Path, re
         assert attestation.module_id == entry["module_id"]
         assert attestation.debug == entry["debug_mode"]
         assert attestation.pcrs[0].hex() == entry["pcr0"]
+
+
+def test_s11_the_enclave_reads_time_and_end_of_every_real_document_as_the_verifier_does(
+    shared: Path, real_entries: list[Any]
+) -> None:
+    for entry in (each for each in real_entries if each["kind"] == "real"):
+        attestation = _verify(shared, entry)
+        facts = read_facts((shared / entry["file"]).read_bytes())
+        assert facts == (attestation.timestamp_ms, attestation.valid_until_ms)
 
 
 def test_s8_every_real_debug_document_is_refused_unless_debug_is_allowed(shared: Path, real_entries: list[Any]) -> None:
