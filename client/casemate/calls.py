@@ -265,6 +265,12 @@ def resume(intent: intents.HaltIntent, approvals: Sequence[bytes]) -> Call[model
     )
 
 
+def attest(nonce: bytes) -> Call[bytes]:
+    """Ask for an attestation document."""
+    request = signer_pb2.Attest(nonce=nonce).SerializeToString()
+    return Call(OPERATOR + "Attest", request, lambda raw: signer_pb2.Attested.FromString(raw).document)
+
+
 def pause(for_ms: int) -> Call[models.Status]:
     """The host takes no new orders for a while (1 ms to an hour)."""
     return Call(OPERATOR + "Pause", dispatch_pb2.PauseRequest(for_ms=for_ms).SerializeToString(), _status)

@@ -23,10 +23,12 @@ from casemate import calls, errors, intents
 from casemate.channel import can_connect, endpoint_of, identity
 from casemate.failures import not_connected, translate_async
 from casemate.models import WaitFor
+from casemate.profile import read_profile
 from casemate.stream import OrderStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from casemate import models
@@ -62,6 +64,21 @@ class Gateway:
         self._connected = False
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
 
+    @classmethod
+    def connect(
+        cls,
+        profile: Path | str,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        validity_ns: int = calls.DEFAULT_VALIDITY_NS,
+    ) -> Self:
+        """Connect as a profile file says: gateway, engine, its key, and the enclave that it must be.
+
+        Raises :class:`casemate.profile.ProfileError`. Sessions open with the first intent.
+        """
+        said = read_profile(profile)
+        return cls(said.gateway(), said.sealer(), timeout_s=timeout_s, validity_ns=validity_ns)
+
     async def __aenter__(self) -> Self:
         """Return the gateway."""
         return self
@@ -93,7 +110,7 @@ class Gateway:
         timeout_s: float | None = None,
     ) -> models.SubmitResult:
         """Send one order and wait until it is signed, sent or acknowledged."""
-        return await self._send(lambda: self._calls.submit(order, wait_for), timeout_s)
+        return await self.send(lambda: self._calls.submit(order, wait_for), timeout_s)
 
     async def submit_batch(
         self,
@@ -103,7 +120,7 @@ class Gateway:
         timeout_s: float | None = None,
     ) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
         """Send up to 64 intents in one call; each gets its own answer, in order."""
-        return await self._send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
+        return await self.send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
 
     async def cancel(
         self,
@@ -123,7 +140,7 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def cancel_all(
         self,
@@ -136,11 +153,11 @@ class Gateway:
     ) -> models.SubmitResult:
         """Cancel every open order of one symbol."""
         intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Change an order's quantity and/or price; judged as a new order."""
-        return await self._send(lambda: self._calls.submit(amend), timeout_s)
+        return await self.send(lambda: self._calls.submit(amend), timeout_s)
 
     async def close_order(
         self,
@@ -156,7 +173,7 @@ class Gateway:
             client_order_id=client_order_id,
             filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
         )
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def query(
         self,
@@ -176,18 +193,18 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._send(lambda: self._calls.read(intent), timeout_s)
+        return await self.send(lambda: self._calls.read(intent), timeout_s)
 
     async def open_orders(
         self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
     ) -> models.ReadResult:
         """Ask the venue for the open orders of one symbol."""
         intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
-        return await self._send(lambda: self._calls.read(intent), timeout_s)
+        return await self.send(lambda: self._calls.read(intent), timeout_s)
 
     async def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
         """Ask the venue for the account's balances."""
-        return await self._send(
+        return await self.send(
             lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s
         )
 
@@ -231,7 +248,7 @@ class Gateway:
         method = self._channel.stream_stream(
             calls.DISPATCH + "Stream", request_serializer=identity, response_deserializer=identity
         )
-        return OrderStream(method, self._calls, wait_for, self._timeout, self._ready)
+        return OrderStream(method, self._calls, wait_for, self._timeout, self.open_session)
 
     async def status(self, *, timeout_s: float | None = None) -> models.Status:
         """Return the host's and the enclave's status."""
@@ -239,7 +256,7 @@ class Gateway:
 
     async def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
-        return await self._send(lambda: self._calls.halt(halt), timeout_s)
+        return await self.send(lambda: self._calls.halt(halt), timeout_s)
 
     async def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
@@ -254,6 +271,10 @@ class Gateway:
     async def unpause(self, *, timeout_s: float | None = None) -> models.Status:
         """End a pause."""
         return await self._call(calls.unpause(), timeout_s)
+
+    async def attest(self, nonce: bytes = b"", *, timeout_s: float | None = None) -> bytes:
+        """Return an attestation document that carries the nonce (none, or 16 to 64 bytes). Not verified here."""
+        return await self._call(calls.attest(nonce), timeout_s)
 
     async def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
@@ -272,13 +293,16 @@ class Gateway:
         """Give the enclave one account's credential."""
         return await self._call(calls.provision(account, credential, approvals), timeout_s)
 
-    async def _send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
+    async def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
         """Make a call that hands an intent over; it is sealed when there is a session."""
-        await self._ready()
+        await self.open_session()
         return await self._call(make(), timeout_s)
 
-    async def _ready(self) -> None:
-        """Open a session if it is time; raises NotReady or NotAttested if there is none then."""
+    async def open_session(self) -> None:
+        """Open or renew the session if it is time: every call that needs one does so by itself.
+
+        Raises NotReady or NotAttested if there is none then.
+        """
         sessions = self._calls.sessions
         if sessions is None or not sessions.due():
             return

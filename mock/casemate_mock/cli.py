@@ -20,6 +20,10 @@ T = TypeVar("T")
 _WARNING = "casemate-mock: stand-ins for development and CI; nothing here keeps a key safe\n"
 
 
+class _WrongUseError(Exception):
+    """Options that do not go together."""
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the argument parser."""
     root = argparse.ArgumentParser(prog="casemate-mock", description="Stand-ins for development and CI.")
@@ -32,13 +36,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "The real enclave service, which here believes every sender's name."
+    text = "The real enclave service over a pretended security module: --quorum and --root, or --unauthenticated."
     enclave = commands.add_parser("enclave", help="mock enclave", description=text)
     enclave.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH or 127.0.0.1:PORT")
-    enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help="load this compiled policy at start")
-    enclave.add_argument("--credentials", type=Path, metavar="FILE", help="JSON: {account: {ccxt's field: text}}")
-    text = "real sessions over a pretended security module, whose root certificate is written here"
-    enclave.add_argument("--sessions", type=Path, metavar="ROOT.pem", help=text)
+    enclave.add_argument("--quorum", type=Path, metavar="FILE", help="quorum.cbor: whose approvals it takes")
+    text = "root certificate of its attestation documents, to be pinned; made here, with its key, if it is not there"
+    enclave.add_argument("--root", type=Path, metavar="ROOT.pem", help=text)
+    text = "believe every sender's name and take every policy and credential as approved"
+    enclave.add_argument("--unauthenticated", action="store_true", help=text)
+    text = "only with --unauthenticated: load this compiled policy at start"
+    enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help=text)
+    text = "only with --unauthenticated: JSON, {account: {ccxt's field: text}}"
+    enclave.add_argument("--credentials", type=Path, metavar="FILE", help=text)
     enclave.set_defaults(run=_run_enclave)
 
 
@@ -83,8 +92,8 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--seed", type=int, help="fix the venues' own ids")
     everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
-    text = "authenticated sessions: the READY line says what to pin and where the engines' keys are"
-    everything.add_argument("--sessions", action="store_true", help=text)
+    text = "no sessions and no quorum: the mock enclave believes everybody; for tests of the wire alone"
+    everything.add_argument("--unauthenticated", action="store_true", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -107,7 +116,14 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import enclave_process  # noqa: PLC0415
 
-    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials, root=arguments.sessions))
+    loads, guarded = (arguments.policy, arguments.credentials), (arguments.quorum, arguments.root)
+    if arguments.unauthenticated and not any(guarded):
+        asyncio.run(enclave_process.run_unauthenticated(arguments.listen, *loads))
+    elif arguments.unauthenticated or any(loads) or not all(guarded):
+        message = "enclave: --quorum with --root, or --unauthenticated (with --policy and --credentials or without)"
+        raise _WrongUseError(message)
+    else:
+        asyncio.run(enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:
@@ -137,7 +153,7 @@ def _run_all(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             listen=arguments.listen,
             rate_limits=not arguments.no_rate_limits,
-            sessions=arguments.sessions,
+            authenticated=not arguments.unauthenticated,
         )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:
@@ -151,6 +167,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stderr.write(_WARNING)
     try:
         arguments.run(arguments)
+    except _WrongUseError as error:
+        sys.stderr.write(f"casemate-mock {error}\n")
+        return 2
     except (StackError, ValueError, OSError) as error:
         sys.stderr.write(f"casemate-mock: {error}\n")
         return 1

@@ -1,6 +1,7 @@
-"""The mock enclave: the real service, with stand-ins that believe everybody. DEVELOPMENT ONLY.
+"""The mock enclave: the real service over a pretended security module. DEVELOPMENT ONLY.
 
-Judging, signing and counting are the production code; what is missing is everything that keeps a stranger out.
+Sessions, quorum, judging, signing and counting are the production code; its attestation proves nothing, as nothing
+measures it, and its memory is open to its machine. In the unauthenticated mode stand-ins believe everybody besides.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from collections.abc import Callable, Sequence
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
+from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
+from enclave_signer.quorum import Quorum
 from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
@@ -26,13 +29,13 @@ from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
-    "casemate-mock enclave: and credential as approved. Never give it a key that can trade anything of value.\n"
+    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes\n"
+    "casemate-mock enclave: every policy and credential as approved. Never give it a key that can trade anything.\n"
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real, its attestation proves nothing, and it\n"
-    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions and quorum are real, the attestation proves nothing: nobody\n"
+    "casemate-mock enclave: measured this process. Never give it a key of value.\n"
 )
 
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
@@ -40,24 +43,37 @@ MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0
 
 
 def make_service(
-    *, clock: Clock | None = None, chain: FakeChain | None = None, pauses: Callable[[], Pauses] = Pauses
+    *,
+    clock: Clock | None = None,
+    chain: FakeChain | None = None,
+    quorum: bytes | None = None,
+    pauses: Callable[[], Pauses] = Pauses,
 ) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
-    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
-    credentials are still taken as approved.
+    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain. With the bytes of
+    a ``quorum`` file its administrators approve; without, policies and credentials are taken as approved.
     """
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
+    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
     return Service(
         clock,
         SystemRandomness(),
         sessions or EverybodyAuthenticates(),
-        EverybodyApproves(),
+        Quorum(_admins(quorum), boot_key) if quorum else EverybodyApproves(),
         sessions=sessions,
         pauses=pauses,
-        boot_key=sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes(),
+        boot_key=boot_key,
     )
+
+
+def _admins(quorum: bytes) -> Admins:
+    try:
+        return read_admins(quorum)
+    except BadQuorum as error:
+        message = f"no quorum, so no start: {error}"
+        raise ValueError(message) from None
 
 
 def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
@@ -104,15 +120,20 @@ class BenchSession:
             encode.proven(judged, sealed.counter, sender.prove)
 
 
-async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:
-    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled. Raises ValueError if it cannot be bound."""
-    await _server(listen, clock, chain).serve()
+async def serve(
+    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, quorum: bytes | None = None
+) -> None:
+    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled.
+
+    Raises ValueError if it cannot be bound, or for a quorum that is none.
+    """
+    await _server(listen, clock, chain, quorum).serve()
 
 
-def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
+def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None, quorum: bytes | None = None) -> Server:
     sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
     counter = pause_counter()
-    service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
+    service = make_service(clock=clock, chain=chain, quorum=quorum, pauses=lambda: counter.pauses)
     try:
         return Server(service.handle, listen, counter.watch)
     except CannotListen as error:

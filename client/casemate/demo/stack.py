@@ -13,10 +13,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from casemate.errors import CasemateError
+from casemate.profile import read_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
+
+    from casemate.profile import Profile
 
 
 _STOP_S: Final = 20.0
@@ -109,6 +112,20 @@ class DemoStack:
     def reader(self) -> str:
         """Engine that may read and cancel only."""
         return str(self._said["engines"][1])
+
+    def profile(self, engine: str) -> Profile:
+        """How that engine connects: gateway, key, pins."""
+        return read_profile(self._said["profiles"][engine])
+
+    @property
+    def quorum(self) -> Mapping[str, Any]:
+        """The administrators: threshold, and where their keys are."""
+        return dict(self._said["quorum"])
+
+    @property
+    def done(self) -> Mapping[str, Any]:
+        """What administrators gave the enclave: policy and credentials."""
+        return dict(self._said["done"])
 
     @property
     def pids(self) -> Mapping[str, int]:
