@@ -135,7 +135,7 @@ def test_submit_exits_0_for_an_open_order(host: FakeHost) -> None:
     assert done.returncode == 0, done.stderr
     answer = document(done)
     assert (answer["state"], answer["verdict"]["decision"]) == ("OPEN", "ALLOW")
-    assert "not authenticated yet" in done.stderr
+    assert "intents prove nothing" in done.stderr
     sent = host.intents()[0].order
     assert (sent.client_order_id, sent.quantity, sent.side, sent.time_in_force) == ("id-1", "0.5", 1, 1)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from casemate import AttestedSealer, Gateway, HaltIntent, OrderIntent, UnauthenticatedSealer, read_profile
-from casemate.errors import NotAllowed, NotAttested, OutcomeUnknown
+from casemate import AttestedSealer, Gateway, HaltIntent, OrderIntent, SubmitResult, UnauthenticatedSealer, read_profile
+from casemate.errors import NotAllowed, NotAttested, NotReady, OutcomeUnknown
 from casemate.models import HaltScope
 from casemate.profile import engine_sealer
 from casemate_mock.stack import Stack
@@ -31,6 +31,15 @@ def _order(ready: dict[str, Any]) -> OrderIntent:
     names = (account["name"], "binance", instrument["symbol"], "BUY")
     quantity = instrument["lot_size"]
     return OrderIntent.limit(*names, quantity=quantity, price=price, client_order_id=uuid.uuid4().hex)
+
+
+async def _once_reachable(gateway: Gateway, ready: dict[str, Any]) -> SubmitResult:
+    """Submit a new order until the host reaches the enclave again: before that none was handed over."""
+    while True:
+        try:
+            return await gateway.submit(_order(ready))
+        except NotReady:
+            await asyncio.sleep(0.05)
 
 
 def test_s3_an_order_in_session_goes_through_the_whole_stack(tmp_path: Path) -> None:
@@ -55,7 +64,7 @@ def test_s3_an_order_in_session_goes_through_the_whole_stack(tmp_path: Path) -> 
                 # Another boot of the same image: the engine opens a session with it by itself.
                 await stack.restart_enclave()
                 with pytest.raises(OutcomeUnknown, match="NOT_AUTHENTICATED"):
-                    await gateway.submit(_order(ready))
+                    await _once_reachable(gateway, ready)
                 assert (await gateway.submit(_order(ready))).authenticated
             async with Gateway(ready["gateway"], UnauthenticatedSealer("demo-engine")) as stranger:
                 with pytest.raises(NotAllowed, match="NOT_AUTHENTICATED"):

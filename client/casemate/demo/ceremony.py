@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cbor2
 
 from casemate.cli.output import print_json
-from casemate.errors import CasemateError
+from casemate.errors import CasemateError, NotReady
 from casemate.policy import compile_policy
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.keys import read_key
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _START_S: Final = 30.0
+_POLL_S: Final = 0.05
 _VALID_NS: Final = 24 * 3_600 * 1_000_000_000
 # The machine's clocks are one; a little earlier costs nothing.
 _EARLIER_NS: Final = 60 * 1_000_000_000
@@ -76,12 +77,23 @@ def load(gateway: SyncGateway, policy: bytes, credentials: Mapping[str, bytes], 
     }
 
 
+def _wait_for_enclave(gateway: SyncGateway) -> None:
+    """Wait until the host reaches the enclave, which may be another boot than a moment ago. Raises NotReady."""
+    until = time.monotonic() + _START_S
+    while not gateway.status().enclave_reachable:
+        if time.monotonic() > until:
+            message = "the host does not reach the enclave"
+            raise NotReady("ENCLAVE_UNAVAILABLE", message, retry_can_help=True)
+        time.sleep(_POLL_S)
+
+
 def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     policy = compile_policy(arguments.policy.read_text(encoding="utf-8")).canonical
     arguments.policy.with_suffix(".cbor").write_bytes(policy)
     admins = [read_key(path) for path in arguments.admin]
     with SyncGateway(arguments.gateway, UnauthenticatedSealer("")) as gateway:
         gateway.wait_ready(_START_S)
+        _wait_for_enclave(gateway)
         # Written before the gateway listens.
         fields = json.loads(arguments.credentials.read_text(encoding="utf-8"))
         credentials = {name: cbor2.dumps(value, canonical=True) for name, value in fields.items()}
