@@ -30,12 +30,12 @@ _COLLECT_EVERY = 256
 _WARM_UP = 500
 _SECOND = 1_000_000_000
 # handle may cost this many bare digests.
-_TARGET = 25
+_TARGET = 35
 _PERCENTS = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 
 
-def main(orders: int, *, sessions: bool = False) -> int:
-    """Measure and print one JSON document; 1 if an order was refused."""
+def main(orders: int, *, sessions: bool = True) -> int:
+    """Measure and print one JSON document. Without `sessions` everybody is believed."""
     service = make_service(chain=FakeChain() if sessions else None)
     secret = _load(service.handle)
     session = BenchSession(session_keeper(service), ENGINE) if sessions else None
@@ -62,9 +62,10 @@ def main(orders: int, *, sessions: bool = False) -> int:
         if number % _COLLECT_EVERY == 0:
             gc.collect(0)
     report = _report(sorted(handles), sorted(digests), len(message))
+    report["costs"] = {}
     if costs:
-        report["session_us"] = _percentiles(sorted(costs))
-        report["session_ratio_p50"] = round(report["session_us"]["p50"] / report["hmac_us"]["p50"], 1)
+        # Both MACs: the intent's is checked, the answer's is made.
+        report["costs"]["session MACs"] = _cost(costs, report["hmac_us"]["p50"])
     sys.stdout.write(json.dumps(report) + "\n")
     return 0
 
@@ -146,6 +147,12 @@ def _report(handles: Sequence[int], digests: Sequence[int], size: int) -> dict[s
         "ratio_p50": round(handle["p50"] / digest["p50"], 1),
         "target": _TARGET,
     }
+
+
+def _cost(times: Sequence[int], digest: float) -> dict[str, Any]:
+    """What one part costs, and in bare digests."""
+    us = _percentiles(sorted(times))
+    return {"us": us, "ratio_p50": round(us["p50"] / digest, 1)}
 
 
 def _percentiles(times: Sequence[int]) -> dict[str, float]:

@@ -101,7 +101,7 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     text = "The enclave's handle beside one bare hmac.digest, in one process; prints one JSON document."
     bench = commands.add_parser("bench-handle", help="cost of the enclave's handle", description=text)
     bench.add_argument("--orders", type=int, default=5_000, metavar="N", help="distinct orders (default 5000)")
-    bench.add_argument("--sessions", action="store_true", help="with authenticated sessions, and what those cost")
+    bench.add_argument("--unauthenticated", action="store_true", help="without sessions")
     bench.set_defaults(run=_run_bench)
 
 
@@ -109,7 +109,7 @@ def _run_bench(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import bench_handle  # noqa: PLC0415
 
-    bench_handle.main(arguments.orders, sessions=arguments.sessions)
+    bench_handle.main(arguments.orders, sessions=not arguments.unauthenticated)
 
 
 def _run_enclave(arguments: argparse.Namespace) -> None:
