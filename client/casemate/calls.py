@@ -134,7 +134,7 @@ class Calls:
         """Anything that reads from the venue."""
 
         def answered(reply: dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About) -> models.ReadResult:
-            return wire.read_result(reply, self._proven(reply.proof, sealed, who))
+            return wire.read_result(reply, self.proven(reply.proof, sealed, who))
 
         request = self.request(intent)
         return self._call(DISPATCH + "Read", intent, request, answered, dispatch_pb2.ReadReply)
@@ -170,11 +170,15 @@ class Calls:
             session=sealed.session if self.sessions else b"",
         )
 
+    def who(self, intent: intents.Intent) -> About:
+        """Which order to ask about if the outcome is unknown."""
+        return about(intent)
+
     def answered(
         self, reply: dispatch_pb2.SubmitReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> models.SubmitResult:
         """Read the answer to an intent; raises Unproven where it should carry the enclave's word and does not."""
-        return wire.submit_result(reply, self._proven(reply.proof, sealed, who))
+        return wire.submit_result(reply, self.proven(reply.proof, sealed, who))
 
     def item(
         self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
@@ -221,9 +225,10 @@ class Calls:
             session,
         )
 
-    def _proven(
+    def proven(
         self, proof: signer_pb2.VerdictProof, sealed: intent_pb2.SealedIntent, who: About
     ) -> signer_pb2.Verdict | None:
+        """Return the enclave's own verdict; None where no session says it. Raises Unproven."""
         if self.sessions is None:
             return None
         if not self.sessions.proves(sealed.session, sealed.counter, proof):

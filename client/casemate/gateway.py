@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from casemate.stream import Maker
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - I for intent
+R = TypeVar("R")
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 _RECONNECT_S: Final = 0.2
@@ -243,12 +246,16 @@ class Gateway:
                 return
             await asyncio.sleep(_RECONNECT_S)
 
-    def stream(self, *, wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream:
+    def stream(self, *, wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream[intents.Intent, models.SubmitResult]:
         """Open one long-lived stream for many orders: ``async with gateway.stream() as stream``."""
+        return self.stream_of(self._calls, wait_for)
+
+    def stream_of(self, make: Maker[I, R], wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream[I, R]:
+        """Open one for intents in another form; ``make`` must seal under this gateway's sealer."""
         method = self._channel.stream_stream(
             calls.DISPATCH + "Stream", request_serializer=identity, response_deserializer=identity
         )
-        return OrderStream(method, self._calls, wait_for, self._timeout, self.open_session)
+        return OrderStream(method, make, wait_for, self._timeout, self.open_session)
 
     async def status(self, *, timeout_s: float | None = None) -> models.Status:
         """Return the host's and the enclave's status."""
@@ -294,7 +301,7 @@ class Gateway:
         return await self._call(calls.provision(account, credential, approvals), timeout_s)
 
     async def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
-        """Make a call that hands an intent over; it is sealed when there is a session."""
+        """Make a call that hands an intent over; ``make`` seals it, when there is a session."""
         await self.open_session()
         return await self._call(make(), timeout_s)
 
@@ -328,6 +335,14 @@ class Gateway:
                     step = opening.send(answer)
         except StopIteration:
             return
+
+    async def call(self, call: calls.Call[T], timeout_s: float | None = None) -> T:
+        """Make a call that hands no intent over."""
+        return await self._call(call, timeout_s)
+
+    def follow(self, call: calls.Call[T]) -> AsyncIterator[T]:
+        """Make a call with a streamed answer; ends when the host ends it."""
+        return self._stream(call)
 
     async def _call(self, call: calls.Call[T], timeout_s: float | None) -> T:
         method = self._methods.get(call.method)

@@ -126,7 +126,9 @@ def test_a_limit_order_arrives_at_the_venue_and_its_life_is_in_the_journal(
         time.sleep(0.02)
 
 
-def test_an_order_outside_the_policy_never_reaches_the_venue(unauthenticated_stack: RunningStack, engine: Engine) -> None:
+def test_an_order_outside_the_policy_never_reaches_the_venue(
+    unauthenticated_stack: RunningStack, engine: Engine
+) -> None:
     name = uuid.uuid4().hex
     refused = engine.call("Submit", engine.limit(name, price="1"), wire.SubmitReply)
     assert refused.verdict.decision == signer_pb2.DECISION_REFUSE

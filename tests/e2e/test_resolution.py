@@ -106,7 +106,9 @@ def test_d2_an_order_that_filled_while_its_reply_was_lost_is_found_among_the_fin
     assert answer.report.state == wire.ORDER_STATE_UNKNOWN, answer
     report = trader.becomes(name, wire.ORDER_STATE_FILLED)
     assert report.filled_quantity
-    sent = [order for order in unauthenticated_stack.orders(trader.account["server"]) if order["client_order_id"] == name]
+    sent = [
+        order for order in unauthenticated_stack.orders(trader.account["server"]) if order["client_order_id"] == name
+    ]
     assert len(sent) == 1
 
 

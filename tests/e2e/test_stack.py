@@ -200,7 +200,15 @@ def test_s4_one_administrator_alone_changes_no_policy_of_a_stack(stack: RunningS
 
 def _contents(directory: Path) -> dict[str, tuple[int, bytes]]:
     """Inode and bytes of what a stack writes once, its sockets included."""
-    names = ("credentials.json", "policy.toml", "policy.cbor", "host.toml", "quorum.cbor", "nitro-root.pem", "admin-1.key")
+    names = (
+        "credentials.json",
+        "policy.toml",
+        "policy.cbor",
+        "host.toml",
+        "quorum.cbor",
+        "nitro-root.pem",
+        "admin-1.key",
+    )
     names += ("demo-engine.key", "demo-engine.toml", "enclave.sock", "gateway.sock")
     files = [directory / name for name in names]
     return {file.name: (file.stat().st_ino, b"" if file.is_socket() else file.read_bytes()) for file in files}

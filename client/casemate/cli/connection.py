@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
 
     from casemate.sealing import Sealer
+    from casemate.session import AttestedSealer
 
 _NOWHERE: Final = Profile(path=Path("profile"))
 
@@ -140,7 +141,7 @@ def engine_of(arguments: argparse.Namespace, profile: Profile) -> str:
     return name
 
 
-def attested_sealer(arguments: argparse.Namespace, profile: Profile) -> Sealer:
+def attested_sealer(arguments: argparse.Namespace, profile: Profile, *, alone: bool = False) -> AttestedSealer:
     """Return what seals under sessions with the pinned enclave; raises UsageError."""
     engine, key, pins = engine_of(arguments, profile), arguments.key or profile.key, profile.pins
     try:
@@ -153,6 +154,6 @@ def attested_sealer(arguments: argparse.Namespace, profile: Profile) -> Sealer:
                 " (or a profile that says it)"
             )
             raise UsageError(message)
-        return engine_sealer(engine, key, pins)
+        return engine_sealer(engine, key, pins, alone=alone)
     except ProfileError as error:
         raise UsageError(str(error)) from None
