@@ -281,7 +281,27 @@ def load_policy(policy: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded
     return Call(OPERATOR + "LoadPolicy", request.SerializeToString(), _loaded)
 
 
+def attest(nonce: bytes) -> Call[bytes]:
+    """Ask for an attestation document; whoever asked verifies it."""
+    request = signer_pb2.Attest(nonce=nonce)
+    return Call(
+        OPERATOR + "Attest", request.SerializeToString(), lambda raw: signer_pb2.Attested.FromString(raw).document
+    )
+
+
+def provision_bundle(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Give the enclave one account's credential, sealed to its own key."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)
+
+
+def unseal(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Have the host ask KMS to open one account's sealed credential for the enclave."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Unseal", request.SerializeToString(), _loaded)
+
+
 def provision(account: str, credential: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
-    """Give the enclave one account's credential."""
+    """Give the development stand-in one account's credential in clear."""
     request = signer_pb2.Provision(account=account, credential=credential, approvals=approvals)
     return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)

@@ -39,6 +39,8 @@ def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     enclave.add_argument("--credentials", type=Path, metavar="FILE", help="JSON: {account: {ccxt's field: text}}")
     text = "real sessions over a pretended security module, whose root certificate is written here"
     enclave.add_argument("--sessions", type=Path, metavar="ROOT.pem", help=text)
+    text = "quorum.cbor: policies and credentials need its approvals, and credentials come in sealed (needs --sessions)"
+    enclave.add_argument("--quorum", type=Path, metavar="FILE", help=text)
     enclave.set_defaults(run=_run_enclave)
 
 
@@ -107,7 +109,17 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import enclave_process  # noqa: PLC0415
 
-    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials, root=arguments.sessions))
+    if arguments.quorum and not arguments.sessions:
+        message = "--quorum needs --sessions: bundles are sealed for a document's keys"
+        raise ValueError(message)
+    run = enclave_process.run(
+        arguments.listen,
+        arguments.policy,
+        arguments.credentials,
+        root=arguments.sessions,
+        quorum=arguments.quorum,
+    )
+    asyncio.run(run)
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:

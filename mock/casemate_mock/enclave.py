@@ -11,13 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
+from enclave_signer.admins import Admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
-from enclave_signer.ports import Clock
-from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.ports import Authority, Clock, KeysIn
+from enclave_signer.quorum import Quorum
+from enclave_signer.sealed.keys_in import SealedKeys
+from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -35,29 +39,51 @@ _LOUD_SESSIONS = (
     "casemate-mock enclave: takes every policy and credential as approved. Never give it a key of value.\n"
 )
 
+_LOUD_QUORUM = (
+    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions, quorum and sealed keys are real, its attestation proves\n"
+    "casemate-mock enclave: nothing, and its host can read its memory. Never give it a key of value.\n"
+)
+
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
 MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0, 1, 2)}
 
 
 def make_service(
-    *, clock: Clock | None = None, chain: FakeChain | None = None, pauses: Callable[[], Pauses] = Pauses
+    *,
+    clock: Clock | None = None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    pauses: Callable[[], Pauses] = Pauses,
+    end: Callable[[], None] = lambda: None,
 ) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
     With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
-    credentials are still taken as approved.
+    credentials are still taken as approved. With ``admins`` as well it is the shipped enclave in all but the module:
+    their approvals are needed, and credentials come in sealed only.
     """
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
+    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
+    authority = Quorum(admins, boot_key) if admins else EverybodyApproves()
     return Service(
         clock,
         SystemRandomness(),
         sessions or EverybodyAuthenticates(),
-        EverybodyApproves(),
+        authority,
+        _keys_in(authority, sessions, clear=admins is None),
         sessions=sessions,
         pauses=pauses,
-        boot_key=sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes(),
+        boot_key=boot_key,
+        end=end,
     )
+
+
+def _keys_in(authority: Authority, sessions: Sessions | None, *, clear: bool) -> KeysIn:
+    if sessions is None:
+        return ClearKeys(authority)
+    sealed = SealedKeys(authority, RsaRecipients(), sessions.keys.provision, sessions.keys.receipt_public)
+    return ClearKeys(authority, sealed) if clear else sealed
 
 
 def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
@@ -104,15 +130,32 @@ class BenchSession:
             encode.proven(judged, sealed.counter, sender.prove)
 
 
-async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:
-    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled. Raises ValueError if it cannot be bound."""
-    await _server(listen, clock, chain).serve()
+async def serve(
+    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, admins: Admins | None = None
+) -> None:
+    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled, or until the boot ends, which raises BootEnded.
+
+    Raises ValueError if it cannot be bound.
+    """
+    ended = asyncio.Event()
+    if await serve_until_ended(_server(listen, clock, chain, admins, ended.set), ended):
+        raise BootEnded
 
 
-def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
-    sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
+class BootEnded(Exception):
+    """A sealed bundle could not be opened."""
+
+
+def _server(
+    listen: str,
+    clock: Clock | None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    end: Callable[[], None] = lambda: None,
+) -> Server:
+    sys.stderr.write(_LOUD if chain is None else _LOUD_SESSIONS if admins is None else _LOUD_QUORUM)
     counter = pause_counter()
-    service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
+    service = make_service(clock=clock, chain=chain, admins=admins, pauses=lambda: counter.pauses, end=end)
     try:
         return Server(service.handle, listen, counter.watch)
     except CannotListen as error:

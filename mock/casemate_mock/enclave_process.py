@@ -14,19 +14,28 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from casemate_mock.enclave import MEASUREMENTS, serve
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.nitro import FakeChain
+from enclave_signer.admins import read_admins
 from signer_api.v1 import signer_pb2
 
 _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
 
 
-async def run(listen: str, policy: Path | None, credentials: Path | None, root: Path | None = None) -> None:
+async def run(
+    listen: str,
+    policy: Path | None,
+    credentials: Path | None,
+    root: Path | None = None,
+    quorum: Path | None = None,
+) -> None:
     """Serve on `listen` until told to stop. Raises ValueError if policy or credentials are not accepted.
 
-    With `root` its sessions are the real ones; what a verifier has to pin is written there and said when ready.
+    With `root` its sessions are the real ones; what a verifier has to pin is written there and said when ready. With
+    `quorum` as well policies and credentials need its approvals, and credentials come in sealed only. Raises BootEnded.
     """
+    admins = read_admins(quorum.read_bytes()) if quorum else None
     chain = FakeChain() if root else None
-    serving = asyncio.create_task(serve(listen, chain=chain))
+    serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
     told = asyncio.create_task(until_told(watch_stdin=False))
     try:
         async with grpc.aio.insecure_channel(listen) as channel:
