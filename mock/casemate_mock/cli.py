@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="casemate-mock", description="Stand-ins for development and CI.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enclave(commands)
+    _add_kms(commands)
     _add_venue(commands)
     _add_all(commands)
     _add_bench(commands)
@@ -42,6 +43,27 @@ def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     text = "quorum.cbor: policies and credentials need its approvals, and credentials come in sealed (needs --sessions)"
     enclave.add_argument("--quorum", type=Path, metavar="FILE", help=text)
     enclave.set_defaults(run=_run_enclave)
+
+
+def _add_kms(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "moto's KMS with Recipient: it verifies documents, keeps key policies, and encrypts to the enclave's key."
+    kms = commands.add_parser("kms", help="mock KMS", description=text)
+    text = "root certificate that documents must end in: the mock enclave writes it"
+    kms.add_argument("--root", required=True, type=Path, metavar="ROOT.pem", help=text)
+    text = "make a key with this alias and key policy (JSON, as KMS has it); repeat for each"
+    kms.add_argument(
+        "--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text
+    )
+    kms.add_argument("--port", type=int, default=0, help="0 (default): any free port")
+    kms.set_defaults(run=_run_kms)
+
+
+def _key(text: str) -> tuple[str, Path]:
+    alias, found, path = text.partition("=")
+    if not (alias and found and path):
+        message = f'"{text}": expected ALIAS=POLICY.json'
+        raise argparse.ArgumentTypeError(message)
+    return alias, Path(path)
 
 
 def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -120,6 +142,15 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
         quorum=arguments.quorum,
     )
     asyncio.run(run)
+
+
+def _run_kms(arguments: argparse.Namespace) -> None:
+    try:
+        from casemate_mock.kms import serve  # noqa: PLC0415 - moto takes a while, and is an extra
+    except ImportError:
+        message = "the mock KMS needs moto: install casemate-mock[kms]"
+        raise ValueError(message) from None
+    asyncio.run(serve.run(arguments.root, dict(arguments.key), arguments.port))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:
