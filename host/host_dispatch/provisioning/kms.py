@@ -96,7 +96,7 @@ class Kms:
                 read_timeout=settings.read_timeout_ms / 1000,
                 retries={"total_max_attempts": 1, "mode": "standard"},
             )
-            self._client = boto3.client(
+            self._client = boto3.session.Session().client(
                 "kms", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config
             )
         return self._client

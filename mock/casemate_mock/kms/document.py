@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cbor2
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -78,7 +78,10 @@ def _check_public_key(public_key: bytes | None) -> None:
     if not public_key:
         message = "the attestation document has no public key"
         raise BadDocument(message)
-    key = load_der_public_key(public_key)
+    try:
+        key = load_der_public_key(public_key)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        key = None
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size not in _BITS:
         message = "the attestation document's public key is not RSA of 2048, 3072 or 4096 bits"
         raise BadDocument(message)

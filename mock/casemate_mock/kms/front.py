@@ -68,10 +68,14 @@ class MockKms:
         self.keys = {alias: self.make_key(alias, text) for alias, text in (policies or {}).items()}
 
     def make_key(self, alias: str, text: str) -> str:
-        """Make a key with this policy and alias; returns its ARN. Raises MalformedPolicy."""
+        """Make a key with this policy, to which the alias points from now on; its ARN. Raises MalformedPolicy."""
         policy.check(text)
         made = self._ask("CreateKey", {"Policy": text})["KeyMetadata"]
-        self._ask("CreateAlias", {"AliasName": f"alias/{alias}", "TargetKeyId": made["KeyId"]})
+        pointed = {"AliasName": f"alias/{alias}", "TargetKeyId": made["KeyId"]}
+        try:
+            self._ask("CreateAlias", pointed)
+        except Refusal:
+            self._ask("UpdateAlias", pointed)
         return str(made["Arn"])
 
     def app(self) -> web.Application:
