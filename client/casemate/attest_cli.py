@@ -24,7 +24,7 @@ from casemate.attestation.times import readable, to_milliseconds
 from casemate.attestation.view import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 VERIFIED: Final = 0
 REFUSED: Final = 1
@@ -49,18 +49,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = commands.add_parser("verify", help="verify an attestation document", description=__doc__)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("document", metavar="DOC", help="a file with raw CBOR, base64 or hex; - is standard input")
-    command.add_argument(
-        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
-        help="the register N must have this value; given twice for one N, any of the values",
-    )  # fmt: skip
+    add_pins(command)
     command.add_argument("--nonce", metavar="HEX", type=_nonce, help="the document must carry this nonce")
     command.add_argument("--at", metavar="TIME", type=_time, help="verify at this ISO 8601 or epoch time, not now")
     command.add_argument("--max-age", metavar="DURATION", type=_duration, help="as in 500ms, 60s, 5m, 3h")
-    command.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
     command.add_argument(
         "--allow-debug", action="store_true", help="accept an enclave in debug mode, which its host can read"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def add_pins(parser: argparse.ArgumentParser) -> None:
+    """Add --pcr and --root, which other commands take too."""
+    parser.add_argument(
+        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
+        help="the register N must have this value; given twice for one N, any of the values",
+    )  # fmt: skip
+    parser.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
+
+
+def expected_pcrs(pairs: Iterable[tuple[int, bytes]]) -> dict[int, set[bytes]]:
+    """Return the values that --pcr names, by register."""
+    pcrs: dict[int, set[bytes]] = {}
+    for index, value in pairs:
+        pcrs.setdefault(index, set()).add(value)
+    return pcrs
 
 
 def main(argv: Sequence[str], *, now_ms: Callable[[], int] = system_now_ms) -> int:
@@ -94,9 +107,7 @@ def run(arguments: argparse.Namespace, *, now_ms: Callable[[], int] = system_now
 
 
 def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> AttestationError | None:
-    pcrs: dict[int, set[bytes]] = {}
-    for index, value in arguments.pcr:
-        pcrs.setdefault(index, set()).add(value)
+    pcrs = expected_pcrs(arguments.pcr)
     try:
         verify(
             document,

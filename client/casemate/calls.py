@@ -270,12 +270,6 @@ def resume(intent: intents.HaltIntent, approvals: Sequence[bytes]) -> Call[model
     )
 
 
-def attest(nonce: bytes) -> Call[bytes]:
-    """Ask for an attestation document."""
-    request = signer_pb2.Attest(nonce=nonce).SerializeToString()
-    return Call(OPERATOR + "Attest", request, lambda raw: signer_pb2.Attested.FromString(raw).document)
-
-
 def pause(for_ms: int) -> Call[models.Status]:
     """The host takes no new orders for a while (1 ms to an hour)."""
     return Call(OPERATOR + "Pause", dispatch_pb2.PauseRequest(for_ms=for_ms).SerializeToString(), _status)
@@ -292,7 +286,27 @@ def load_policy(policy: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded
     return Call(OPERATOR + "LoadPolicy", request.SerializeToString(), _loaded)
 
 
+def attest(nonce: bytes) -> Call[bytes]:
+    """Ask for an attestation document; whoever asked verifies it."""
+    request = signer_pb2.Attest(nonce=nonce)
+    return Call(
+        OPERATOR + "Attest", request.SerializeToString(), lambda raw: signer_pb2.Attested.FromString(raw).document
+    )
+
+
+def provision_bundle(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Give the enclave one account's credential, sealed to its own key."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)
+
+
+def unseal(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Have the host ask KMS to open one account's sealed credential for the enclave."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Unseal", request.SerializeToString(), _loaded)
+
+
 def provision(account: str, credential: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
-    """Give the enclave one account's credential."""
+    """Give the development stand-in one account's credential in clear."""
     request = signer_pb2.Provision(account=account, credential=credential, approvals=approvals)
     return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)

@@ -279,15 +279,27 @@ class Gateway:
         """End a pause."""
         return await self._call(calls.unpause(), timeout_s)
 
-    async def attest(self, nonce: bytes = b"", *, timeout_s: float | None = None) -> bytes:
-        """Return an attestation document that carries the nonce (none, or 16 to 64 bytes). Not verified here."""
-        return await self._call(calls.attest(nonce), timeout_s)
-
     async def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
     ) -> models.Loaded:
         """Give the enclave a policy in its canonical form."""
         return await self._call(calls.load_policy(policy, approvals), timeout_s)
+
+    async def attest(self, nonce: bytes, *, timeout_s: float | None = None) -> bytes:
+        """Return the enclave's attestation document, unverified; ``nonce`` has 16 to 64 bytes."""
+        return await self._call(calls.attest(nonce), timeout_s)
+
+    async def provision_bundle(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Give the enclave one account's credential, sealed to its own key."""
+        return await self._call(calls.provision_bundle(account, bundle, approvals), timeout_s)
+
+    async def unseal(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Have the host ask KMS to open one account's sealed credential for the enclave."""
+        return await self._call(calls.unseal(account, bundle, approvals), timeout_s)
 
     async def provision(
         self,
@@ -297,7 +309,7 @@ class Gateway:
         *,
         timeout_s: float | None = None,
     ) -> models.Loaded:
-        """Give the enclave one account's credential."""
+        """Give the development stand-in one account's credential in clear."""
         return await self._call(calls.provision(account, credential, approvals), timeout_s)
 
     async def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:

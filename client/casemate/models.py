@@ -164,6 +164,8 @@ class Phase(IntEnum):
     AWAITING_POLICY = 1
     AWAITING_CREDENTIALS = 2
     READY = 3
+    # A sealed bundle could not be opened: the boot answers nothing more, and its process ends.
+    ENDED = 4
 
 
 class VenueHealth(IntEnum):

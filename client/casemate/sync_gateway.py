@@ -256,15 +256,27 @@ class SyncGateway:
         """End a pause."""
         return self._call(calls.unpause(), timeout_s)
 
-    def attest(self, nonce: bytes = b"", *, timeout_s: float | None = None) -> bytes:
-        """Return an attestation document that carries the nonce (none, or 16 to 64 bytes). Not verified here."""
-        return self._call(calls.attest(nonce), timeout_s)
-
     def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
     ) -> models.Loaded:
         """Give the enclave a policy in its canonical form."""
         return self._call(calls.load_policy(policy, approvals), timeout_s)
+
+    def attest(self, nonce: bytes, *, timeout_s: float | None = None) -> bytes:
+        """Return the enclave's attestation document, unverified; ``nonce`` has 16 to 64 bytes."""
+        return self._call(calls.attest(nonce), timeout_s)
+
+    def provision_bundle(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Give the enclave one account's credential, sealed to its own key."""
+        return self._call(calls.provision_bundle(account, bundle, approvals), timeout_s)
+
+    def unseal(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Have the host ask KMS to open one account's sealed credential for the enclave."""
+        return self._call(calls.unseal(account, bundle, approvals), timeout_s)
 
     def provision(
         self,
@@ -274,7 +286,7 @@ class SyncGateway:
         *,
         timeout_s: float | None = None,
     ) -> models.Loaded:
-        """Give the enclave one account's credential."""
+        """Give the development stand-in one account's credential in clear."""
         return self._call(calls.provision(account, credential, approvals), timeout_s)
 
     def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:

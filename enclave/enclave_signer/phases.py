@@ -14,6 +14,8 @@ class Phase(IntEnum):
     # policy stops nobody, and a HALT is heard before the last key is there.
     AWAITING_CREDENTIALS = 2
     READY = 3
+    # A sealed bundle could not be opened. There is no way out of this one: the process ends.
+    ENDED = 4
 
 
 _ALWAYS: Final = frozenset({"load_policy", "status"})
@@ -23,4 +25,5 @@ ANSWERED: Final = {
     Phase.AWAITING_POLICY: _ALWAYS,
     Phase.AWAITING_CREDENTIALS: _WITH_POLICY,
     Phase.READY: _WITH_POLICY,
+    Phase.ENDED: frozenset({"status"}),
 }

@@ -1,4 +1,4 @@
-"""The things from outside: clock, randomness, security module, who sent an intent, who approved a statement."""
+"""The things from outside: clock, randomness, security module, senders of intents, approvals, keys that come in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ class SecurityModule(Protocol):
     def lock_pcr(self, index: int) -> None:
         """Make a register read-only, and so part of every document."""
 
-    def attestation(self, *, user_data: bytes | None = None, nonce: bytes | None = None) -> bytes:
+    def attestation(
+        self, *, user_data: bytes | None = None, nonce: bytes | None = None, public_key: bytes | None = None
+    ) -> bytes:
         """Return a signed attestation document that carries these fields."""
 
 
@@ -68,8 +70,8 @@ class SessionKeeper(Authenticator, Protocol):
     def policy_changes(self, policy: Policy) -> None:
         """End every session, because this policy is about to go live; raises NotJudged to hold it back."""
 
-    def attest(self, nonce: bytes) -> bytes:
-        """Return an attestation document, or raise NotJudged."""
+    def attest(self, nonce: bytes, public_key: bytes = b"") -> bytes:
+        """Return an attestation document, which carries ``public_key`` if there is one; or raise NotJudged."""
 
     def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
         """Answer a handshake message by a handle and a message, or raise NotJudged."""
@@ -94,9 +96,57 @@ class Authority(Protocol):
         """Return if the canonical policy is approved, else raise NotApproved."""
 
     def approve_credential(
-        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+        self, account: str, version: int, subject: bytes, approvals: Sequence[bytes], now: int
     ) -> Callable[[], None]:
-        """Return if the credential is approved for the account, else raise NotApproved."""
+        """Return if the credential whose digest is ``subject`` is approved for the account, else raise NotApproved.
+
+        ``version`` is the credential's own; it has to be newer than the account's latest.
+        """
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the RESUME is approved, else raise NotApproved."""
+
+
+class Provision(NamedTuple):
+    """What a Provision message brings; sizes are checked."""
+
+    account: str
+    credential: bytes
+    bundle: bytes
+    envelope: bytes
+    approvals: Sequence[bytes]
+
+
+class KeyIn(NamedTuple):
+    """A credential that came in."""
+
+    # Canonical CBOR in clear. Whoever takes it overwrites it.
+    credential: bytearray
+    # SHA-256 of what was approved.
+    subject: bytes
+    # Uses the approvals up.
+    use_up: Callable[[], None]
+
+    def __repr__(self) -> str:
+        """Show no credential."""
+        return "<KeyIn>"
+
+
+class KeysIn(Protocol):
+    """The way by which credentials come in."""
+
+    def recipient(self) -> bytes:
+        """Return a fresh public key (DER SubjectPublicKeyInfo) to which KMS may encrypt once, or raise NotJudged."""
+
+    def take(self, provision: Provision, deployment: str, now: int) -> KeyIn:
+        """Return the credential, or raise NotJudged; NotOpened ends the boot."""
+
+
+class Recipients(Protocol):
+    """Keys to which KMS encrypts, each good for one envelope."""
+
+    def new(self) -> bytes:
+        """Return the public half of a fresh key, DER SubjectPublicKeyInfo."""
+
+    def open(self, envelope: bytes) -> bytearray | None:
+        """Return the 32 bytes in an envelope to one of the keys, which is then gone; None whatever is wrong."""

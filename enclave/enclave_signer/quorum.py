@@ -8,7 +8,7 @@ own tag, a zero byte and the statement, so that no other bytes signed by the sam
 with the times in nanoseconds and the signer's key in hexadecimal, and
 
     policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
-    credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
+    credential  "subject" (SHA-256 of the bundle, or of what a direct one seals), "account", "version"
     resume      "scope", "account", "venue", "symbol", "boot" (this boot's public key, hexadecimal)
 
 Every approval that is handed in must be right, not only enough of them: each of its fields, its signature, its time.
@@ -68,12 +68,12 @@ class Quorum:
         return lambda: self._use_up(POLICY, said["sequence"])
 
     def approve_credential(
-        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+        self, account: str, version: int, subject: bytes, approvals: Sequence[bytes], now: int
     ) -> Callable[[], None]:
-        """Return what uses the statement up, or raise NotApproved."""
-        expected = {"subject": hashlib.sha256(credential).hexdigest(), "account": account}
-        said = self._counted(CREDENTIAL, expected, ("version",), approvals, now)
-        version, before = said["version"], self._bundles.get(account, 0)
+        """Return what uses the statement up, or raise NotApproved. ``subject`` is a SHA-256."""
+        expected = {"subject": subject.hex(), "account": account, "version": version}
+        said = self._counted(CREDENTIAL, expected, (), approvals, now)
+        before = self._bundles.get(account, 0)
         if not _is_whole(version) or version <= before:
             raise _no("version", f"expected more than {before}, the latest of the account's credential")
 

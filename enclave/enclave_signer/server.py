@@ -135,14 +135,31 @@ def _why_not(listen: str) -> str:
     return f"cannot listen on {listen}: the address is taken, or its directory cannot be written"
 
 
-async def serve_until_told(server: Server) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    serving = asyncio.create_task(server.serve())
+async def serve_until_told(server: Server, ended: asyncio.Event | None = None) -> bool:
+    """Serve until SIGTERM, SIGINT or the end of the boot; True if it was the last."""
+    serving = asyncio.create_task(serve_until_ended(server, ended or asyncio.Event()))
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, serving.cancel)
     try:
-        await serving
+        return await serving
     except asyncio.CancelledError:
         if not serving.cancelled():
             raise
+        return False
+
+
+async def serve_until_ended(server: Server, ended: asyncio.Event) -> bool:
+    """Serve until the boot ends, True, or until cancelled. What was answered by then is sent first."""
+    serving = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        serving.cancel()
+        # The server's own end: it finishes what has begun.
+        await asyncio.gather(serving, waiting, return_exceptions=True)
+    if not ended.is_set():
+        serving.result()
+    return ended.is_set()

@@ -15,13 +15,21 @@ from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
 from enclave_signer.decode import halt_scope
-from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
+from enclave_signer.errors import (
+    BadCredential,
+    BadPolicy,
+    Malformed,
+    NotAuthenticated,
+    NotJudged,
+    NotOpened,
+    WrongPhase,
+)
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
-from enclave_signer.ports import Resumed
+from enclave_signer.ports import Provision, Resumed
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enclave_signer.policy.prepared import Prepared
-    from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
+    from enclave_signer.ports import Authenticator, Authority, Clock, KeysIn, Randomness, SessionKeeper
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
 
@@ -39,6 +47,8 @@ MAX_REQUEST: Final = 2 << 20
 MAX_POLICY: Final = 1 << 20
 MAX_BATCH: Final = 64
 MAX_CREDENTIAL: Final = 16_384
+MAX_BUNDLE: Final = 32_768
+MAX_ENVELOPE: Final = 8_192
 MAX_APPROVALS: Final = 64
 MAX_APPROVAL: Final = 16_384
 # Order ids of all accounts together; about a kilobyte each, and only while they are needed.
@@ -54,17 +64,20 @@ class Service:
         randomness: Randomness,
         authenticator: Authenticator,
         authority: Authority,
+        keys_in: KeysIn,
         *,
         sessions: SessionKeeper | None = None,
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
         boot_key: bytes = b"",
+        end: Callable[[], None] = lambda: None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
         ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
-        ``sessions`` is the authenticator again, if engines can open sessions with it.
+        ``sessions`` is the authenticator again, if engines can open sessions with it. ``end`` is called when this boot
+        has come to its end, and nothing is answered any more but the status.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
@@ -72,6 +85,9 @@ class Service:
         self._authenticator = authenticator
         self._sessions = sessions
         self._authority = authority
+        self._keys_in = keys_in
+        self._end = end
+        self._ended = ""
         self._venues = venues
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
@@ -165,17 +181,36 @@ class Service:
 
     def _on_provision(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.provision
-        if len(message.credential) > MAX_CREDENTIAL:
-            raise too_large("credential", f"{MAX_CREDENTIAL} bytes")
-        approvals = _approvals(message.approvals)
-        use_up = self._authority.approve_credential(message.account, message.credential, approvals, self._now())
-        account = self._live().policy.accounts.get(message.account)
-        if account is None:
-            reason = "account: the policy knows no such account"
-            raise BadCredential(reason, field="account")
-        self._vault.put(account, message.credential)
-        use_up()
+        for name, most in (("credential", MAX_CREDENTIAL), ("bundle", MAX_BUNDLE), ("envelope", MAX_ENVELOPE)):
+            if len(getattr(message, name)) > most:
+                raise too_large(name, f"{most} bytes")
+        live = self._live().policy
+        asked = Provision(
+            message.account, message.credential, message.bundle, message.envelope, _approvals(message.approvals)
+        )
+        try:
+            key = self._keys_in.take(asked, live.deployment, self._now())
+        except NotOpened as error:
+            self._finish(error.reason)
+            raise
+        try:
+            account = live.accounts.get(message.account)
+            if account is None:
+                reason = "account: the policy knows no such account"
+                raise BadCredential(reason, field="account")
+            self._vault.put(account, key.credential)
+        finally:
+            # What Python lets one wipe; the vault's own texts are not among it.
+            key.credential[:] = bytes(len(key.credential))
+        key.use_up()
         return self._loaded(envelope.request_id)
+
+    def _finish(self, reason: str) -> None:
+        """End this boot: keys are forgotten, and nothing is answered any more but the status."""
+        self._phase, self._ended = Phase.ENDED, reason
+        self._vault = Vault()
+        self._signing.sites = {}
+        self._end()
 
     def _on_resume(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.resume
@@ -211,11 +246,18 @@ class Service:
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
             boot_key=self._boot_key,
+            ended=self._ended,
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
     def _on_attest(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
-        attested = signer_pb2.Attested(document=self._keeper().attest(envelope.attest.nonce))
+        keeper, asked = self._keeper(), envelope.attest
+        if asked.purpose not in signer_pb2.DocumentPurpose.values():
+            message = f"purpose: {asked.purpose}: no such purpose"
+            raise Malformed(message, field="purpose")
+        for_kms = asked.purpose == signer_pb2.DOCUMENT_PURPOSE_KMS
+        public_key = self._keys_in.recipient() if for_kms else b""
+        attested = signer_pb2.Attested(document=keeper.attest(asked.nonce, public_key))
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, attested=attested).SerializeToString()
 
     def _on_open_session(self, envelope: signer_pb2.EnclaveRequest) -> bytes:

@@ -19,6 +19,9 @@ from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
+from host_dispatch.provisioning.at_start import AtStart
+from host_dispatch.provisioning.kms import Kms
+from host_dispatch.provisioning.unsealing import Unsealer
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -78,6 +81,9 @@ class Host:
             random=SystemRandom().random,
             loop=loop,
         )
+        self.kms = Kms(config.kms) if config.kms else None
+        self.unsealer = Unsealer(self.link, self.kms)
+        self.at_start = AtStart(self.link, self.unsealer, config.bundles)
         await recover(self.runner)
         await self._warm()
         await self._serve()
@@ -98,10 +104,11 @@ class Host:
         dispatch = DispatchService(self.runner, self.hub, Reads(self.runner))
         stream = StreamService(dispatch, max_unanswered=config.max_unanswered)
         dispatch.add_to(self.server, ORDER_DISPATCH, stream.stream, VenueWatch(self.runner.sites).watch)
-        OperatorService(self.runner, self.journal, self._collector).add_to(self.server, OPERATOR)
+        OperatorService(self.runner, self.journal, self.unsealer, self._collector).add_to(self.server, OPERATOR)
         if config.insecure_plaintext_tcp and config.tls is None:
             _log.warning("INSECURE: plaintext TCP is on; whoever reaches the port can trade. Development only.")
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)
+        self.at_start.start()
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, flush the journal."""
@@ -109,6 +116,9 @@ class Host:
         await self.server.serving(yes=False)
         await self.runner.drain(self._config.drain_ms / 1000)
         await self.server.stop(_STOP_SECONDS)
+        await self.at_start.stop()
+        if self.kms is not None:
+            self.kms.close()
         await self.link.close()
         await self._http.close()
         await self.journal.close()

@@ -38,6 +38,12 @@ class Reason(StrEnum):
     NO_RIGHT = "NO_RIGHT"
     SESSIONS_FULL = "SESSIONS_FULL"
     NO_DOCUMENT = "NO_DOCUMENT"
+    NOT_OPENED = "NOT_OPENED"
+    # KMS, and this host's way to it
+    KMS_NOT_CONFIGURED = "KMS_NOT_CONFIGURED"
+    KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
+    KMS_DENIED = "KMS_DENIED"
+    KMS_REFUSED = "KMS_REFUSED"
 
 
 #: Reasons that go away without the sender changing anything.
@@ -55,6 +61,7 @@ _PASSING = frozenset(
         Reason.WRONG_PHASE,
         Reason.SESSIONS_FULL,
         Reason.NO_DOCUMENT,
+        Reason.KMS_UNAVAILABLE,
     }
 )
 

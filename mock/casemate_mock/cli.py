@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="casemate-mock", description="Stand-ins for development and CI.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enclave(commands)
+    _add_kms(commands)
     _add_venue(commands)
     _add_all(commands)
     _add_bench(commands)
@@ -49,6 +50,27 @@ def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     text = "only with --unauthenticated: JSON, {account: {ccxt's field: text}}"
     enclave.add_argument("--credentials", type=Path, metavar="FILE", help=text)
     enclave.set_defaults(run=_run_enclave)
+
+
+def _add_kms(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "moto's KMS with Recipient: it verifies documents, keeps key policies, and encrypts to the enclave's key."
+    kms = commands.add_parser("kms", help="mock KMS", description=text)
+    text = "root certificate that documents must end in: the mock enclave writes it"
+    kms.add_argument("--root", required=True, type=Path, metavar="ROOT.pem", help=text)
+    text = "make a key with this alias and key policy (JSON, as KMS has it); repeat for each"
+    kms.add_argument(
+        "--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text
+    )
+    kms.add_argument("--port", type=int, default=0, help="0 (default): any free port")
+    kms.set_defaults(run=_run_kms)
+
+
+def _key(text: str) -> tuple[str, Path]:
+    alias, found, path = text.partition("=")
+    if not (alias and found and path):
+        message = f'"{text}": expected ALIAS=POLICY.json'
+        raise argparse.ArgumentTypeError(message)
+    return alias, Path(path)
 
 
 def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -94,6 +116,8 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
     text = "no sessions and no quorum: the mock enclave believes everybody; for tests of the wire alone"
     everything.add_argument("--unauthenticated", action="store_true", help=text)
+    text = "seal credentials through a mock KMS (needs casemate-mock[kms]), not to the key of the boot"
+    everything.add_argument("--kms", action="store_true", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -126,6 +150,15 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
         asyncio.run(enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum))
 
 
+def _run_kms(arguments: argparse.Namespace) -> None:
+    try:
+        from casemate_mock.kms import serve  # noqa: PLC0415 - moto takes a while, and is an extra
+    except ImportError:
+        message = "the mock KMS needs moto: install casemate-mock[kms]"
+        raise ValueError(message) from None
+    asyncio.run(serve.run(arguments.root, dict(arguments.key), arguments.port))
+
+
 def _run_venue(arguments: argparse.Namespace) -> None:
     if arguments.config:
         config = read_venue_config(arguments.config)
@@ -154,6 +187,7 @@ def _run_all(arguments: argparse.Namespace) -> None:
             listen=arguments.listen,
             rate_limits=not arguments.no_rate_limits,
             authenticated=not arguments.unauthenticated,
+            kms=arguments.kms,
         )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:

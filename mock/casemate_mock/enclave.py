@@ -12,15 +12,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
-from enclave_signer.admins import Admins, BadQuorum, read_admins
+from enclave_signer.admins import Admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
-from enclave_signer.ports import Clock
+from enclave_signer.ports import Authority, Clock, KeysIn
 from enclave_signer.quorum import Quorum
-from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.sealed.keys_in import SealedKeys
+from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -34,8 +36,8 @@ _LOUD = (
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions and quorum are real, the attestation proves nothing: nobody\n"
-    "casemate-mock enclave: measured this process. Never give it a key of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves nothing:\n"
+    "casemate-mock enclave: nobody measured this process, and its host can read its memory. Give it no key of value.\n"
 )
 
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
@@ -46,34 +48,38 @@ def make_service(
     *,
     clock: Clock | None = None,
     chain: FakeChain | None = None,
-    quorum: bytes | None = None,
+    admins: Admins | None = None,
     pauses: Callable[[], Pauses] = Pauses,
+    end: Callable[[], None] = lambda: None,
 ) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
-    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain. With the bytes of
-    a ``quorum`` file its administrators approve; without, policies and credentials are taken as approved.
+    With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
+    credentials are still taken as approved. With ``admins`` as well it is the shipped enclave in all but the module:
+    their approvals are needed, and credentials come in sealed only.
     """
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
     boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
+    authority = Quorum(admins, boot_key) if admins else EverybodyApproves()
     return Service(
         clock,
         SystemRandomness(),
         sessions or EverybodyAuthenticates(),
-        Quorum(_admins(quorum), boot_key) if quorum else EverybodyApproves(),
+        authority,
+        _keys_in(authority, sessions, clear=admins is None),
         sessions=sessions,
         pauses=pauses,
         boot_key=boot_key,
+        end=end,
     )
 
 
-def _admins(quorum: bytes) -> Admins:
-    try:
-        return read_admins(quorum)
-    except BadQuorum as error:
-        message = f"no quorum, so no start: {error}"
-        raise ValueError(message) from None
+def _keys_in(authority: Authority, sessions: Sessions | None, *, clear: bool) -> KeysIn:
+    if sessions is None:
+        return ClearKeys(authority)
+    sealed = SealedKeys(authority, RsaRecipients(), sessions.keys.provision, sessions.keys.receipt_public)
+    return ClearKeys(authority, sealed) if clear else sealed
 
 
 def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
@@ -121,19 +127,31 @@ class BenchSession:
 
 
 async def serve(
-    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, quorum: bytes | None = None
+    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, admins: Admins | None = None
 ) -> None:
-    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled.
+    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled, or until the boot ends, which raises BootEnded.
 
-    Raises ValueError if it cannot be bound, or for a quorum that is none.
+    Raises ValueError if it cannot be bound.
     """
-    await _server(listen, clock, chain, quorum).serve()
+    ended = asyncio.Event()
+    if await serve_until_ended(_server(listen, clock, chain, admins, ended.set), ended):
+        raise BootEnded
 
 
-def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None, quorum: bytes | None = None) -> Server:
-    sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
+class BootEnded(Exception):
+    """A sealed bundle could not be opened."""
+
+
+def _server(
+    listen: str,
+    clock: Clock | None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    end: Callable[[], None] = lambda: None,
+) -> Server:
+    sys.stderr.write(_LOUD_SESSIONS if admins else _LOUD)
     counter = pause_counter()
-    service = make_service(clock=clock, chain=chain, quorum=quorum, pauses=lambda: counter.pauses)
+    service = make_service(clock=clock, chain=chain, admins=admins, pauses=lambda: counter.pauses, end=end)
     try:
         return Server(service.handle, listen, counter.watch)
     except CannotListen as error:

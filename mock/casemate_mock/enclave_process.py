@@ -13,6 +13,7 @@ import grpc.aio
 from casemate_mock.enclave import MEASUREMENTS, serve
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.nitro import FakeChain
+from enclave_signer.admins import BadQuorum, read_admins
 from signer_api.v1 import signer_pb2
 
 _CALL = "/casemate.signer.v1.Signer/Call"
@@ -20,12 +21,18 @@ _START_S = 10.0
 
 
 async def run(listen: str, *, root: Path, quorum: Path) -> None:
-    """Serve on `listen` until told to stop, with real sessions and the quorum of that file. Raises ValueError.
+    """Serve on `listen` until told to stop: real sessions, the quorum of that file, credentials sealed only.
 
-    What a verifier has to pin is in `root`, made if it is not there, and is said when ready.
+    What a verifier has to pin is in `root`, made if it is not there, and is said when ready. Raises ValueError, and
+    BootEnded where a sealed bundle ended the boot.
     """
     chain = FakeChain.kept(root)
-    serving = asyncio.create_task(serve(listen, chain=chain, quorum=quorum.read_bytes()))
+    try:
+        admins = read_admins(quorum.read_bytes())
+    except BadQuorum as error:
+        message = f"no quorum, so no start: {quorum}: {error}"
+        raise ValueError(message) from None
+    serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
     pcrs = {str(index): value.hex() for index, value in MEASUREMENTS.items()}
     await _until_told(listen, serving, (), {"root": str(root), "pcrs": pcrs})
 

@@ -13,12 +13,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from casemate_mock import identities
+from casemate_mock import identities, key_service
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
@@ -112,12 +112,14 @@ class Stack:
         listen: str | None = None,
         rate_limits: bool = True,
         authenticated: bool = True,
+        kms: bool = False,
     ) -> None:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
         Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. Engines open
         real sessions with keys that are made here and administrators approve, unless it is not `authenticated`: then
-        the mock enclave believes everybody. ValueError for a directory or an address that cannot be used.
+        the mock enclave believes everybody. Credentials are sealed to the attested key of the boot or, with
+        `kms`, through the mock KMS. ValueError for a directory or an address that cannot be used.
         """
         self.directory = checked_directory(directory)
         self._seed = seed
@@ -125,6 +127,8 @@ class Stack:
         self._rate_limits = rate_limits
         self._authenticated = authenticated
         self._people: Identities | None = None
+        self._with_kms = kms and authenticated
+        self._kms: tuple[str, ...] = ()
         self._children: list[Child] = []
         self._lock: int | None = None
 
@@ -143,18 +147,19 @@ class Stack:
         (self.directory / "policy.toml").write_text(policy, encoding="utf-8")
         venues = await self._spawn("venues", "-m", "casemate_mock", "venues", *self._venue_arguments())
         enclave = await self._spawn_enclave()
-        said = await venues.ready_line()
+        said, attestation = await venues.ready_line(), await enclave.ready_line()
+        trust = self._trust(attestation)
+        kms = await self._start_kms(attestation) if self._with_kms else None
+        config = self._host_config(said["venues"], kms)
+        host = await self._spawn("host", "-m", "host_dispatch", "--config", str(config))
         # Starts as slowly as the host, and waits for it.
         ceremony = asyncio.create_task(self._ceremony())
         try:
-            attestation = await enclave.ready_line()
-            config = self._host_config(said["venues"], self.directory / _ENCLAVE_SOCKET)
-            host = await self._spawn("host", "-m", "host_dispatch", "--config", str(config))
             await host.ready_line()
             done = await ceremony
         finally:
             ceremony.cancel()
-        return self._summary(said) | self._trust(attestation) | {"done": done}
+        return self._summary(said) | trust | {"done": done}
 
     async def restart_enclave(self) -> None:
         """End the enclave as a crash would, start another boot of it, and give it policy and credentials again."""
@@ -208,6 +213,7 @@ class Stack:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
+                env=os.environ | key_service.ENVIRONMENT,
             )
         child = Child(name, process, log)
         self._children.append(child)
@@ -224,14 +230,33 @@ class Stack:
         arguments = ["--credentials", str(self.directory / "credentials.json")]
         return arguments if self._seed is None else [*arguments, "--seed", str(self._seed)]
 
+    async def _start_kms(self, attestation: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Start the mock KMS with one key, which opens for the mock enclave's image alone."""
+        policy = self.directory / "kms-policy.json"
+        policy.write_text(key_service.key_policy(attestation["pcrs"]), encoding="utf-8")
+        key = f"{key_service.ALIAS}={policy}"
+        kms = await self._spawn("kms", "-m", "casemate_mock", "kms", "--root", attestation["root"], "--key", key)
+        said: Mapping[str, Any] = await kms.ready_line()
+        self._kms = ("--kms-key", f"alias/{key_service.ALIAS}", "--kms-endpoint", said["endpoint_url"])
+        self._kms += ("--kms-region", said["region"])
+        return said
+
+    def _ceremony_arguments(self) -> Iterator[str]:
+        yield from ("--policy", str(self.directory / "policy.toml"))
+        yield from ("--credentials", str(self.directory / "credentials.json"))
+        if self._people is None:
+            yield from ("--unauthenticated-gateway", self.gateway)
+            return
+        yield from ("--profile", str(self.directory / f"{ENGINE}.toml"))
+        for admin in self._people.admins[: identities.THRESHOLD]:
+            yield from ("--admin", str(admin.key))
+        yield from self._kms
+
     async def _ceremony(self) -> Any:  # noqa: ANN401 - plain JSON values
         """Have administrators approve policy and credentials, and load both; returns what was done."""
-        admins = self._people.admins[: identities.THRESHOLD] if self._people else ()
         process = await asyncio.create_subprocess_exec(
-            *_dying_with_us("-m", "casemate.demo.ceremony", "--gateway", self.gateway),
-            *("--policy", str(self.directory / "policy.toml")),
-            *("--credentials", str(self.directory / "credentials.json")),
-            *(argument for admin in admins for argument in ("--admin", str(admin.key))),
+            *_dying_with_us("-m", "casemate.demo.ceremony", *self._ceremony_arguments()),
+            env=os.environ | key_service.ENVIRONMENT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -246,9 +271,10 @@ class Stack:
             raise StackError(message)
         return json.loads(output)
 
-    def _host_config(self, venues: Mapping[str, Any], enclave: Path) -> Path:
+    def _host_config(self, venues: Mapping[str, Any], kms: Mapping[str, Any] | None) -> Path:
         listen = [self.gateway, *([self._listen] if self._listen else [])]
-        text = host_config(self.directory, listen, f"unix:{enclave}", venues, rate_limits=self._rate_limits)
+        enclave = f"unix:{self.directory / _ENCLAVE_SOCKET}"
+        text = host_config(self.directory, listen, enclave, venues, rate_limits=self._rate_limits, kms=kms)
         config = self.directory / "host.toml"
         config.write_text(text, encoding="utf-8")
         return config

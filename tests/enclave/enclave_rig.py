@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cbor2
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from enclave_signer.credentials import Credential, HmacKey, required
 from enclave_signer.errors import BadPolicy, Unsupported
 from enclave_signer.model import Kind, Operation, OrderType, TimeInForce, WireRequest
@@ -376,12 +376,13 @@ def empty(
     capacity: int = 1000,
 ) -> Enclave:
     """An enclave without a policy."""
-    clock, place = Clock(), venue or TinyVenue()
+    clock, place, approves = Clock(), venue or TinyVenue(), authority or EverybodyApproves()
     service = Service(
         clock,
         Randomness(),
         authenticator or EverybodyAuthenticates(),
-        authority or EverybodyApproves(),
+        approves,
+        ClearKeys(approves),
         venues={place.name: place},
         capacity=capacity,
     )

@@ -112,11 +112,12 @@ class Recorder:
     def approve_credential(
         self,
         account: str,  # noqa: ARG002 - a port
-        credential: bytes,
+        version: int,  # noqa: ARG002
+        subject: bytes,
         approvals: Sequence[bytes],  # noqa: ARG002
         now: int,  # noqa: ARG002
     ) -> NoReturn:
-        self.shown.append(credential)
+        self.shown.append(subject)
         raise NotApproved("no")
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port

@@ -16,7 +16,7 @@ from casemate.calls import Calls
 from casemate.failures import not_judged
 from casemate.policy import compile_policy
 from casemate.session.sealer import ATTEST, OPEN
-from casemate_mock.fake_nitro import EverybodyApproves
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
@@ -122,7 +122,14 @@ class Rig:
             debug=self.debug,
         )
         self.sessions = Sessions(self.clock, self.dice, self.nsm)
-        self.service = Service(self.clock, Dice(), self.sessions, EverybodyApproves(), sessions=self.sessions)
+        self.service = Service(
+            self.clock,
+            Dice(),
+            self.sessions,
+            EverybodyApproves(),
+            ClearKeys(EverybodyApproves()),
+            sessions=self.sessions,
+        )
         self.ids = itertools.count(1)
 
     # --- the operator's part

@@ -63,6 +63,7 @@ def test_the_forms_are_as_the_document_specifies_them() -> None:
         "policy_digest": digest,
         "session_key": bytes.fromhex(EXPECTED["session_public"]),
         "receipt_key": bytes.fromhex(EXPECTED["receipt_public"]),
+        "provision_key": bytes.fromhex(EXPECTED["provision_public"]),
     }
     signed = bytes.fromhex(EXPECTED["claim_signed"])
     handshake_hash = bytes.fromhex(EXPECTED["handshake_hash"])

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from casemate.sealing import Step
 
 FILE = Path(__file__).parents[1] / "vectors" / "session.json"
-_NAMES = ("session_private", "receipt_private", "responder_ephemeral", "handle", "secret", "session")
+_NAMES = ("session_private", "receipt_private", "provision_private", "responder_ephemeral", "handle", "secret", "session")
 
 
 def inputs() -> dict[str, Any]:
     """Everything that the two sides do not compute. Hexadecimal, times in nanoseconds."""
-    sizes = (32, 32, 32, 16, 32, 16)
+    sizes = (32, 32, 32, 32, 16, 32, 16)
     stated: dict[str, Any] = {
         name: bytes(range(16 * at, 16 * at + size)).hex()
         for at, (name, size) in enumerate(zip(_NAMES, sizes, strict=True), 1)
@@ -80,6 +80,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "session_public": rig.sessions.keys.session_public.hex(),
         "receipt_public": rig.sessions.keys.receipt_public.hex(),
+        "provision_public": rig.sessions.keys.provision_public.hex(),
         "engine_public": key.public_key().public_bytes_raw().hex(),
         "pcr16": rig.nsm.describe_pcr(16).value.hex(),
         "user_data": rig.sessions._statement.hex(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import casemate
 from casemate import attest_cli
-from casemate.cli import agent, approving, operate, policy, quorum, tools, trade
+from casemate.cli import agent, approving, operate, policy, provision, quorum, seal, tools, trade
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
 from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
@@ -34,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
     tools.add_dry_run(commands)
     tools.add_venues(commands)
     policy.add_policy(commands)
+    seal.add_seal(commands)
+    provision.add_provision(commands)
     approving.add_credential(commands)
     quorum.add_quorum(commands)
     quorum.add_admin_key(commands)

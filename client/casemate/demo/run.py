@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from casemate.calls import SECOND
 from casemate.demo import account, play, steps, summary
 from casemate.demo.plan import plan_orders
-from casemate.demo.stack import DemoStack
+from casemate.demo.stack import DemoStack, has_kms
 from casemate.demo.tape import generate, read_tape
 from casemate.gateway import Gateway
 
@@ -88,7 +88,7 @@ async def run(options: Options, show: Show) -> Outcome:
     trades = read_tape(options.tape) if options.tape else generate(options.orders, options.seed)
     random = Random(options.seed)  # noqa: S311 - a demonstration's shape, no secret
     show.say("starting the simulated venues, the mock enclave and the host")
-    async with DemoStack() as stack:
+    async with DemoStack(("--kms",) if has_kms() else ()) as stack:
         markets = stack.markets()
         planned = plan_orders(trades, markets, options.orders, random)
         # One engine that may trade, one that may not.

@@ -26,6 +26,11 @@ _STOP_S: Final = 20.0
 _TAIL: Final = 4_000
 
 
+def has_kms() -> bool:
+    """Whether the mock KMS is installed: moto, and boto3 for those who ask it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("moto", "boto3"))
+
+
 class StackError(CasemateError):
     """The stand-ins are not installed or did not start."""
 

@@ -96,7 +96,7 @@ def approved(stack: DemoStack, status: Status) -> Step:
 def provisioned(stack: DemoStack) -> Step:
     """The credentials that the enclave took."""
     done, quorum = stack.done["credentials"], stack.quorum
-    how = done["sealed"] or "in clear (stand-ins only)"
+    how = done["sealed"]
     return Step(
         "keys provisioned",
         f"{len(done['accounts'])} accounts, each signed by {quorum['threshold']}, {how}",

@@ -39,9 +39,9 @@ def policy_fields(policy: bytes) -> dict[str, Any]:
     return {"subject": hashlib.sha256(policy).hexdigest(), "version": read_policy(policy)["version"]}
 
 
-def credential_fields(account: str, version: int, credential: bytes) -> dict[str, Any]:
-    """Name an account's credential in its canonical form."""
-    return {"subject": hashlib.sha256(credential).hexdigest(), "account": account, "version": version}
+def credential_fields(account: str, version: int, subject: bytes) -> dict[str, Any]:
+    """Name an account's sealed credential by the SHA-256 of its bundle, or of what a direct one seals."""
+    return {"subject": subject.hex(), "account": account, "version": version}
 
 
 def resume_fields(scope: str, account: str, venue: str, symbol: str, boot: str) -> dict[str, Any]:

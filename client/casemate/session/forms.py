@@ -33,6 +33,8 @@ class Boot(NamedTuple):
     policy_digest: bytes
     session_key: bytes
     receipt_key: bytes
+    # X25519, to which a credential is sealed directly.
+    provision_key: bytes
 
 
 class Grant(NamedTuple):
@@ -61,7 +63,7 @@ def read_boot(user_data: bytes) -> Boot:
     if not isinstance(deployment, str) or type(version) is not int:
         message = "user_data: deployment is a text, policy_version a number"
         raise ValueError(message)
-    octets = (_octets(said, name) for name in ("policy_digest", "session_key", "receipt_key"))
+    octets = (_octets(said, name) for name in ("policy_digest", "session_key", "receipt_key", "provision_key"))
     return Boot(deployment, version, *octets)
 
 

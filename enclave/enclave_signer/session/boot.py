@@ -22,16 +22,18 @@ REUSE_NS: Final = 30_000_000_000
 
 
 class BootKeys:
-    """The key of sessions and the key of receipts, of this boot alone. Shows their public halves only."""
+    """The keys of sessions, receipts and direct provisioning, of this boot alone. Shows their public halves only."""
 
-    __slots__ = ("receipt_public", "receipts", "session", "session_public")
+    __slots__ = ("provision", "provision_public", "receipt_public", "receipts", "session", "session_public")
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
-        """Make both."""
+        """Make all three."""
         self.session = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
         self.receipts = Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
+        self.provision = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
         self.session_public = self.session.public_key().public_bytes_raw()
         self.receipt_public = self.receipts.public_key().public_bytes_raw()
+        self.provision_public = self.provision.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:
         """Show no private key."""
@@ -81,18 +83,26 @@ class Witness:
             raise NoDocument(message) from None
         self._sealed = True
 
-    def document(self, statement: bytes, nonce: bytes, now: int) -> bytes:
-        """Return a document with this user_data and nonce; the last one again if it is the same and young."""
+    def document(self, statement: bytes, nonce: bytes, now: int, public_key: bytes = b"") -> bytes:
+        """Return a document with this user_data and nonce; the last one again if it is the same and young.
+
+        One with a public key is always new: the key is good for one envelope.
+        """
         if not self._sealed:
             message = "no policy is sealed into PCR16"
             raise NoDocument(message)
         issued = self._issued
+        if public_key:
+            return self._signed(statement, nonce, public_key)
         if issued is not None and issued[:2] == (nonce, statement) and 0 <= now - issued.at < REUSE_NS:
             return issued.document
+        document = self._signed(statement, nonce)
+        self._issued = _Issued(nonce, statement, now, document)
+        return document
+
+    def _signed(self, statement: bytes, nonce: bytes, public_key: bytes = b"") -> bytes:
         try:
-            document = self._module.attestation(user_data=statement, nonce=nonce or None)
+            return self._module.attestation(user_data=statement, nonce=nonce or None, public_key=public_key or None)
         except EnclaveError as error:
             message = f"the security module: {error}"
             raise NoDocument(message) from None
-        self._issued = _Issued(nonce, statement, now, document)
-        return document

@@ -36,7 +36,7 @@ def commitment(policy_digest: bytes) -> bytes:
     return PCR_TAG + policy_digest
 
 
-def user_data(policy: Policy, session_key: bytes, receipt_key: bytes) -> bytes:
+def user_data(policy: Policy, session_key: bytes, receipt_key: bytes, provision_key: bytes) -> bytes:
     """Return what a document says of this boot: its public keys (32 bytes each) and the live policy."""
     statement = {
         "format": BOOT_FORMAT,
@@ -45,6 +45,7 @@ def user_data(policy: Policy, session_key: bytes, receipt_key: bytes) -> bytes:
         "policy_digest": policy.digest,
         "session_key": session_key,
         "receipt_key": receipt_key,
+        "provision_key": provision_key,
     }
     return cbor2.dumps(statement, canonical=True)
 

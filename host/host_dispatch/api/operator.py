@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from host_dispatch.dispatcher.dispatch import Dispatch
     from host_dispatch.dispatcher.runner import Runner
     from host_dispatch.journal.sqlite import SqliteJournal
+    from host_dispatch.provisioning.unsealing import Unsealer
 
 _LONGEST_PAUSE_MS: Final = 3_600_000
 # A halt's validity is inside its sealed bytes; the host only bounds how long it keeps trying.
@@ -29,8 +30,11 @@ _HALT_NS: Final = 60_000_000_000
 class OperatorService:
     """Handlers take and give serialised messages."""
 
-    def __init__(self, runner: Runner, journal: SqliteJournal, collector: Collector | None = None) -> None:
+    def __init__(
+        self, runner: Runner, journal: SqliteJournal, unsealer: Unsealer, collector: Collector | None = None
+    ) -> None:
         """``journal`` tells the head, ``collector`` its pauses."""
+        self._unsealer = unsealer
         self._runner = runner
         self._journal = journal
         self._collector = collector
@@ -96,6 +100,11 @@ class OperatorService:
         request = signer_pb2.EnclaveRequest(provision=checks.parse(signer_pb2.Provision, data))
         return await self._load(request)
 
+    async def unseal(self, data: bytes, _: Context) -> bytes:
+        """Have KMS open a sealed credential for the enclave, and pass on what only the enclave can read."""
+        asked = checks.parse(signer_pb2.Provision, data)
+        return (await self._unsealer.unseal(asked.account, asked.bundle, asked.approvals)).SerializeToString()
+
     async def _load(self, request: signer_pb2.EnclaveRequest) -> bytes:
         answer = await self._runner.link.call(request)
         if answer.WhichOneof("answer") != "loaded":
@@ -137,6 +146,7 @@ class OperatorService:
                 "Unpause": self.unpause,
                 "LoadPolicy": self.load_policy,
                 "Provision": self.provision,
+                "Unseal": self.unseal,
                 "Attest": self.attest,
             },
         )
