@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
+from enclave_signer.boot import make_boot_key
 from enclave_signer.decode import halt_scope
+from enclave_signer.duty.answers import DutyAnswers
+from enclave_signer.duty.officer import BootId, Officer
 from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
@@ -22,6 +25,7 @@ from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
 from enclave_signer.ports import Resumed
+from enclave_signer.receipts import Chain
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enclave_signer.policy.prepared import Prepared
+    from enclave_signer.receipts import BootKey
     from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
@@ -59,16 +64,15 @@ class Service:
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
-        boot_key: bytes = b"",
+        key: BootKey | None = None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
-        ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
+        ``key`` is the key of this boot: receipts and checkpoints are signed with it, statements for one boot name it.
         ``sessions`` is the authenticator again, if engines can open sessions with it.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
-        self._boot_key = boot_key
         self._authenticator = authenticator
         self._sessions = sessions
         self._authority = authority
@@ -79,6 +83,11 @@ class Service:
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
         self._seen = 0
+        key = key or make_boot_key(randomness)
+        self._chain = Chain(key, self._now)
+        boot = BootId(key.public_bytes(), key.sign, sessions.measured if sessions else lambda: None)
+        self._officer = Officer(boot, self._ledger, self._judge, authority, self._chain)
+        self._duty = DutyAnswers(self._officer, self._chain, self._now, _approvals)
         self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
             "sign": self._on_sign,
             "sign_batch": self._on_batch,
@@ -89,6 +98,9 @@ class Service:
             "status": self._on_status,
             "attest": self._on_attest,
             "open_session": self._on_open_session,
+            "grant": self._duty.grant,
+            "checkpoint": self._duty.checkpoint,
+            "retire": self._duty.retire,
         }
 
     def __repr__(self) -> str:
@@ -159,6 +171,7 @@ class Service:
         if self._sessions is not None:
             self._sessions.policy_changes(policy)
         self._judge.load(policy, self._now())
+        self._officer.policy_changed(None if live is None else live.policy)
         self._signing.policy_changed()
         use_up()
         return self._loaded(envelope.request_id)
@@ -184,6 +197,7 @@ class Service:
         use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
         self._judge.apply_halts()
+        self._officer.resumed()
         use_up()
         return self._on_status(envelope)
 
@@ -210,7 +224,8 @@ class Service:
             refused=self._signing.refused,
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
-            boot_key=self._boot_key,
+            boot_key=self._chain.boot,
+            duty=self._duty.status(),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 

@@ -56,7 +56,7 @@ def make_service(
         EverybodyApproves(),
         sessions=sessions,
         pauses=pauses,
-        boot_key=sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes(),
+        key=sessions.keys.receipts if sessions else make_boot_key(SystemRandomness()),
     )
 
 
