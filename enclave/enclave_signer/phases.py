@@ -16,7 +16,7 @@ class Phase(IntEnum):
     READY = 3
 
 
-_ALWAYS: Final = frozenset({"load_policy", "status"})
+_ALWAYS: Final = frozenset({"load_policy", "status", "receipts"})
 _WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
 
 ANSWERED: Final = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from enclave_signer.credentials import Ed25519Key
 from enclave_signer.errors import EnclaveError, NoDocument
 from enclave_signer.session.forms import commitment
 
@@ -29,9 +30,9 @@ class BootKeys:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         """Make both."""
         self.session = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
-        self.receipts = Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
+        self.receipts = Ed25519Key(Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES)))
         self.session_public = self.session.public_key().public_bytes_raw()
-        self.receipt_public = self.receipts.public_key().public_bytes_raw()
+        self.receipt_public = self.receipts.public_bytes()
 
     def __repr__(self) -> str:
         """Show no private key."""
