@@ -39,18 +39,18 @@ def _sessions() -> Sessions | None:
 async def _serve(listen: str, admins: Admins) -> None:
     counter = pause_counter()
     sessions = _sessions()
-    # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
-    key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
+    # One key names this boot and signs its receipts: the document shows it where there is one, a RESUME names it.
+    boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
     service = Service(
         SystemClock(),
         SystemRandomness(),
         sessions or NobodyAuthenticates(),
-        Quorum(admins, key.public_bytes()),
+        Quorum(admins, boot_key.public_bytes()),
         sessions=sessions,
         pauses=lambda: counter.pauses,
-        key=key,
+        boot_key=boot_key,
     )
-    server = Server(service.handle, listen, counter.watch)
+    server = Server(service.handle, listen, counter.watch, between=service.sign_head)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     await serve_until_told(server)
 

@@ -51,9 +51,9 @@ class Sender(NamedTuple):
     engine: str
     # Nanoseconds UTC: when its session opened. An intent created before that is refused.
     since: int = 0
-    # Authenticates the answer for the engine: (counter, encoded verdict, digest of the request, whether it is a
-    # repeat) -> MAC. None where there is no session.
-    prove: Callable[[int, bytes, bytes, bool], bytes] | None = None
+    # Authenticates the answer for the engine: (counter, encoded verdict, digest of the request, hash of the receipt,
+    # whether it is a repeat) -> MAC. None where there is no session.
+    prove: Callable[[int, bytes, bytes, bytes, bool], bytes] | None = None
 
 
 class Authenticator(Protocol):

@@ -9,6 +9,7 @@ Whatever fails that nobody foresaw answers INTERNAL without its text (S1, S10).
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enclave_signer.policy.prepared import Prepared
-    from enclave_signer.receipts import BootKey
     from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
+    from enclave_signer.receipts import BootKey
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
 
@@ -64,11 +65,11 @@ class Service:
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
-        key: BootKey | None = None,
+        boot_key: BootKey | None = None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
-        ``key`` is the key of this boot: receipts and checkpoints are signed with it, statements for one boot name it.
+        ``boot_key`` names this boot for those who sign a RESUME, and signs its receipts; without one it makes its own.
         ``sessions`` is the authenticator again, if engines can open sessions with it.
         """
         self._clock = clock.now_ns
@@ -79,15 +80,15 @@ class Service:
         self._venues = venues
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
-        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes)
+        self._seen = 0
+        key = boot_key or make_boot_key(randomness)
+        self._chain = Chain(key, self._now)
+        self._signing = Signing(authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes)
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
-        self._seen = 0
-        key = key or make_boot_key(randomness)
-        self._chain = Chain(key, self._now)
         boot = BootId(key.public_bytes(), key.sign, sessions.measured if sessions else lambda: None)
         self._officer = Officer(boot, self._ledger, self._judge, authority, self._chain)
-        self._duty = DutyAnswers(self._officer, self._chain, self._now, _approvals)
+        self._duty = DutyAnswers(self._officer, self._now, _approvals)
         self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
             "sign": self._on_sign,
             "sign_batch": self._on_batch,
@@ -101,6 +102,7 @@ class Service:
             "grant": self._duty.grant,
             "checkpoint": self._duty.checkpoint,
             "retire": self._duty.retire,
+            "receipts": self._on_receipts,
         }
 
     def __repr__(self) -> str:
@@ -112,11 +114,15 @@ class Service:
         envelope = signer_pb2.EnclaveRequest()
         try:
             _read(envelope, request)
-            return self._calls[self._routed(envelope)](envelope)
+            return self._calls[self._routed(envelope)](envelope) + encode.reply_head(self._chain.news())
         except NotJudged as error:
             return encode.reply_not_judged(envelope.request_id, error)
         except Exception:  # noqa: BLE001 - S1, S10: a fault of ours is answered without its text
             return encode.reply_not_judged(envelope.request_id, _internal())
+
+    def sign_head(self) -> None:
+        """Sign the receipts that have no signature yet: the server's timer calls this between orders."""
+        self._chain.head(self._now())
 
     def _routed(self, envelope: signer_pb2.EnclaveRequest) -> str:
         """Return which call it is, if the phase answers it."""
@@ -170,6 +176,7 @@ class Service:
             raise BadPolicy(error.message, field=error.field) from None
         if self._sessions is not None:
             self._sessions.policy_changes(policy)
+        self._chain.policy(policy.deployment, policy.version, policy.digest)
         self._judge.load(policy, self._now())
         self._officer.policy_changed(None if live is None else live.policy)
         self._signing.policy_changed()
@@ -187,6 +194,7 @@ class Service:
             reason = "account: the policy knows no such account"
             raise BadCredential(reason, field="account")
         self._vault.put(account, message.credential)
+        self._chain.record("credential", account=message.account, digest=_statements(approvals))
         use_up()
         return self._loaded(envelope.request_id)
 
@@ -194,7 +202,9 @@ class Service:
         message = envelope.resume
         scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
         resumed = Resumed(scope.name, message.account, message.venue, message.symbol)
-        use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
+        approvals = _approvals(message.approvals)
+        use_up = self._authority.approve_resume(resumed, approvals, self._now())
+        self._chain.record("resume", **resumed._asdict(), digest=_statements(approvals))
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
         self._judge.apply_halts()
         self._officer.resumed()
@@ -226,6 +236,7 @@ class Service:
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
             boot_key=self._chain.boot,
             duty=self._duty.status(),
+            head=encode.signed_head(self._chain.head(self._now())),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
@@ -238,6 +249,13 @@ class Service:
         handle, message = self._keeper().open(asked.handle, asked.message)
         opened = signer_pb2.SessionOpened(handle=handle, message=message)
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, session_opened=opened).SerializeToString()
+
+    def _on_receipts(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        asked = envelope.receipts
+        page = self._chain.page(asked.from_sequence, asked.limit)
+        head = encode.signed_head(self._chain.head(self._now()))
+        receipts = signer_pb2.Receipts(receipts=page, head=head)
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, receipts=receipts).SerializeToString()
 
     def _keeper(self) -> SessionKeeper:
         if self._sessions is None:
@@ -280,6 +298,11 @@ def _read(envelope: signer_pb2.EnclaveRequest, request: bytes) -> None:
     except DecodeError:
         message = "request: not an EnclaveRequest"
         raise Malformed(message, field="request") from None
+
+
+def _statements(approvals: Sequence[bytes]) -> bytes:
+    """Return the digest of the statements by which something was approved, as they came; none for none."""
+    return hashlib.sha256(b"".join(approvals)).digest() if approvals else b""
 
 
 def _approvals(approvals: Sequence[bytes]) -> list[bytes]:

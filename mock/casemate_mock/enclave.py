@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
-from enclave_signer.boot import make_boot_key
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Clock
 from enclave_signer.server import CannotListen, Server, serve_until_told
@@ -56,7 +55,7 @@ def make_service(
         EverybodyApproves(),
         sessions=sessions,
         pauses=pauses,
-        key=sessions.keys.receipts if sessions else make_boot_key(SystemRandomness()),
+        boot_key=sessions.keys.receipts if sessions else None,
     )
 
 
@@ -114,7 +113,7 @@ def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) ->
     counter = pause_counter()
     service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
     try:
-        return Server(service.handle, listen, counter.watch)
+        return Server(service.handle, listen, counter.watch, between=service.sign_head)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 

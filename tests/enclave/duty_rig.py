@@ -172,7 +172,7 @@ def boot(
         sessions=Attested(pcr0),  # type: ignore[arg-type]  # what duty does not ask for is not there
         venues={place.name: place},
         capacity=1000,
-        key=Ed25519Key(key),
+        boot_key=Ed25519Key(key),
     )
     made = Boot(place, clock, service, key=key)
     if loaded:

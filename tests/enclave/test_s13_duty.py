@@ -8,7 +8,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from signer_api.v1 import intent_pb2, signer_pb2
+from signer_api.v1 import signer_pb2
 from tests.enclave.duty_rig import (
     DUTY,
     FOREIGN,
@@ -73,7 +73,7 @@ def test_s13_without_a_grant_creates_and_amends_are_refused_and_cancels_and_read
     assert other(enclave, "open_orders") == ALLOWED
     assert other(enclave, "balances") == ALLOWED
     assert other(enclave, "order_closed", client_order_id="o-1", filled_quantity="1") == "order_closed"
-    assert enclave.derived("o-1", intent_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
+    assert enclave.derived("o-1", signer_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
 
 
 def test_s13_a_boot_without_any_grant_says_why_it_signs_nothing_new() -> None:
@@ -421,7 +421,7 @@ def test_s7_a_grant_from_before_a_resume_does_not_bring_the_halt_back() -> None:
     head = enclave.head()
     other(enclave, "halt", scope=1)
     enclave.resume()
-    assert enclave.refused(halts=[HALT_ALL], head=head) in {"halts", ""}
+    assert enclave.refused(halts=[HALT_ALL], head=head) == "halts"
     assert buy(enclave, "o-1") == ALLOWED
 
 
@@ -449,12 +449,12 @@ def test_s13_a_retired_boot_signs_nothing_new_and_cannot_be_granted_anything() -
     verdict = enclave.judged(order(client_order_id="o-2")).verdict
     assert (verdict.rule, "retired" in verdict.reason) == ("duty", True)
     assert other(enclave, "cancel", client_order_id="o-1") == ALLOWED
-    assert other(enclave, "halt", scope=1) == "halt"
     assert enclave.status().duty.retired
     enclave.granted += 1
     assert enclave.refused() == "grant"
     enclave.load(duty_policy(version=2, duty={"mode": "on_parent", "key": "", "longest_ms": 0, "predecessors": []}))
     assert buy(enclave, "o-3") == "duty"
+    assert other(enclave, "halt", scope=1) == "halt"
 
 
 @pytest.mark.parametrize(
@@ -483,12 +483,12 @@ def test_s13_a_successor_goes_on_from_what_a_retired_boot_spent() -> None:
     first.grant()
     assert buy(first, "o-1", quantity="7") == ALLOWED
     stored = first.retire().checkpoint
-    second = boot(hourly(), now=START + SECOND)
+    second = boot(hourly(), now=START + MINUTE)
     second.go_on(stored, START + MINUTE)
     assert buy(second, "o-2", quantity="4") == "limit:hour"
     assert buy(second, "o-3", quantity="3") == ALLOWED
     # An hour after the first one's order its part is free again, the second one's own is not.
-    second.clock.now = START + 3_600 * SECOND + 15 * SECOND
+    second.clock.now = START + 3_600 * SECOND + 16 * SECOND
     second.grant()
     assert buy(second, "o-4", quantity="8") == "limit:hour"
 

@@ -123,7 +123,14 @@ class Rig:
             debug=self.debug,
         )
         self.sessions = Sessions(self.clock, self.dice, self.nsm)
-        self.service = Service(self.clock, Dice(), self.sessions, EverybodyApproves(), sessions=self.sessions)
+        self.service = Service(
+            self.clock,
+            Dice(),
+            self.sessions,
+            EverybodyApproves(),
+            sessions=self.sessions,
+            boot_key=self.sessions.keys.receipts,
+        )
         self.ids = itertools.count(1)
 
     # --- the operator's part

@@ -11,24 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from enclave_signer.duty.officer import Officer
-    from enclave_signer.receipts import Chain
 
 
 class DutyAnswers:
-    """Answers for one boot, and writes a receipt of what it took."""
+    """Answers for one boot."""
 
-    __slots__ = ("_approvals", "_chain", "_now", "_officer")
+    __slots__ = ("_approvals", "_now", "_officer")
 
     def __init__(
         self,
         officer: Officer,
-        chain: Chain,
         now: Callable[[], int],
         approvals: Callable[[Sequence[bytes]], list[bytes]],
     ) -> None:
         """``approvals`` bounds a list of them."""
         self._officer = officer
-        self._chain = chain
         self._now = now
         self._approvals = approvals
 
@@ -37,8 +34,7 @@ class DutyAnswers:
         asked, now = envelope.grant, self._now()
         handed = Handed(asked.grant, asked.signature, self._approvals(asked.approvals))
         continues = asked.continues
-        grant = self._officer.grant(handed, (continues.checkpoint, continues.signature), now)
-        self._chain.record("grant", digest=grant.digest, sequence=grant.sequence, accounts=list(grant.accounts))
+        self._officer.grant(handed, (continues.checkpoint, continues.signature), now)
         granted = signer_pb2.Granted(duty=self.status())
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, granted=granted).SerializeToString()
 
@@ -46,8 +42,7 @@ class DutyAnswers:
         """Sign nothing new any more; answers the last checkpoint. Raises NotApproved."""
         asked = envelope.retire
         handed = Handed(asked.statement, asked.signature, self._approvals(asked.approvals))
-        retirement = self._officer.retire(handed, self._now())
-        self._chain.record("retired", digest=retirement.digest, sequence=retirement.sequence)
+        self._officer.retire(handed, self._now())
         return self.checkpoint(envelope)
 
     def checkpoint(self, envelope: signer_pb2.EnclaveRequest) -> bytes:

@@ -9,7 +9,7 @@ chain. It replaces the grant before it. Nothing changes unless all of it is righ
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -35,23 +35,9 @@ if TYPE_CHECKING:
     from enclave_signer.policy.model import Account, Policy
     from enclave_signer.policy.prepared import Prepared
     from enclave_signer.ports import Authority
+    from enclave_signer.receipts import Chain
 
 _NO_POLICY: Final = "no policy is live"
-
-
-class Chain(Protocol):
-    """What is needed of this boot's receipts."""
-
-    @property
-    def sequence(self) -> int:
-        """Number of the newest receipt."""
-
-    @property
-    def hash(self) -> bytes:
-        """Hash of the newest receipt."""
-
-    def holds(self, sequence: int, digest: bytes) -> bool:
-        """Say whether that receipt of this boot has that hash."""
 
 
 class BootId(NamedTuple):
@@ -133,7 +119,7 @@ class Officer:
         """Remember that a HALT was lifted: a grant that does not know of it must not bring the HALT back."""
         self._resumed_at = self._chain.sequence
 
-    def grant(self, handed: Handed, checkpoint: tuple[bytes, bytes], now: int) -> Grant:
+    def grant(self, handed: Handed, checkpoint: tuple[bytes, bytes], now: int) -> None:
         """Take a grant, or raise NotApproved. ``checkpoint`` is (bytes, signature), empty if there is none."""
         prepared = self._live()
         if prepared.policy.duty.mode is not DutyMode.DAEMON:
@@ -147,23 +133,23 @@ class Officer:
             no("not_after", f"expected at most {prepared.policy.duty.longest_ms} ms after not_before, the policy's")
         self._check_grant(grant, prepared.policy)
         carried = self._carried(grant, checkpoint, now)
+        self._chain.record("grant", digest=grant.digest, sequence=grant.sequence, accounts=list(grant.accounts))
         self._begin(grant, carried, now)
         self._start(grant, now)
         use_up()
-        return grant
 
-    def retire(self, handed: Handed, now: int) -> Retirement:
+    def retire(self, handed: Handed, now: int) -> None:
         """Sign nothing new any more, or raise NotApproved."""
         self._live()
         use_up = self._approved(handed, forms.RETIRE_TAG, now)
         retirement = forms.read_retirement(handed.data)
         self._check(retirement, now)
+        self._chain.record("retired", digest=retirement.digest, sequence=retirement.sequence)
         self._sequence = retirement.sequence
         self._retired = True
         self._grant, self._covered = None, frozenset()
         self._apply()
         use_up()
-        return retirement
 
     def checkpoint(self, now: int) -> tuple[bytes, bytes]:
         """Return what this boot has counted, and its signature."""
