@@ -134,7 +134,7 @@ class Calls:
         """Anything that reads from the venue."""
 
         def answered(reply: dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About) -> models.ReadResult:
-            return wire.read_result(reply, self.proven(reply.proof, sealed, who))
+            return wire.read_result(reply, self.proven(reply, sealed, who))
 
         request = self.request(intent)
         return self._call(DISPATCH + "Read", intent, request, answered, dispatch_pb2.ReadReply)
@@ -178,7 +178,7 @@ class Calls:
         self, reply: dispatch_pb2.SubmitReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> models.SubmitResult:
         """Read the answer to an intent; raises Unproven where it should carry the enclave's word and does not."""
-        return wire.submit_result(reply, self.proven(reply.proof, sealed, who))
+        return wire.submit_result(reply, self.proven(reply, sealed, who))
 
     def item(
         self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
@@ -226,15 +226,15 @@ class Calls:
         )
 
     def proven(
-        self, proof: signer_pb2.VerdictProof, sealed: intent_pb2.SealedIntent, who: About
+        self, reply: dispatch_pb2.SubmitReply | dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> signer_pb2.Verdict | None:
         """Return the enclave's own verdict; None where no session says it. Raises Unproven."""
         if self.sessions is None:
             return None
-        if not self.sessions.proves(sealed.session, sealed.counter, proof):
+        if not self.sessions.proves(sealed.session, sealed.counter, reply.proof, reply.receipt):
             message = "the answer does not carry the enclave's word"
             raise errors.Unproven(message, *who)
-        return signer_pb2.Verdict.FromString(proof.verdict)
+        return signer_pb2.Verdict.FromString(reply.proof.verdict)
 
 
 def no_session(error: errors.CasemateError) -> errors.CasemateError:

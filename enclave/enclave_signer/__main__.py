@@ -45,21 +45,23 @@ async def _serve(listen: str, admins: Admins) -> bool:
     counter = pause_counter()
     ended = asyncio.Event()
     sessions = _sessions()
-    # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
-    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
-    quorum = Quorum(admins, boot_key)
+    # One key names this boot and signs its receipts: the document shows it where there is one, a RESUME names it.
+    boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
+    quorum = Quorum(admins, boot_key.public_bytes())
     service = Service(
         SystemClock(),
         SystemRandomness(),
         sessions or NobodyAuthenticates(),
         quorum,
-        SealedKeys(quorum, RsaRecipients(), sessions.keys.provision, boot_key) if sessions else NoKeysIn(),
+        SealedKeys(quorum, RsaRecipients(), sessions.keys.provision, sessions.keys.receipt_public)
+        if sessions
+        else NoKeysIn(),
         sessions=sessions,
         pauses=lambda: counter.pauses,
         boot_key=boot_key,
         end=ended.set,
     )
-    server = Server(service.handle, listen, counter.watch)
+    server = Server(service.handle, listen, counter.watch, between=service.sign_head)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     return await serve_until_told(server, ended)
 

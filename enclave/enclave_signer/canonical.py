@@ -88,7 +88,7 @@ class _Reader:
         for _ in range(self._count(length)):
             start = self.at
             key = self.value(1)
-            encoded = self._data[start : self.at]
+            encoded = bytes(self._data[start : self.at])
             if not isinstance(key, str) or encoded <= previous:
                 raise self._wrong("map keys must be text, sorted, each once")
             previous = encoded

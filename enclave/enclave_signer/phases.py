@@ -18,8 +18,12 @@ class Phase(IntEnum):
     ENDED = 4
 
 
-_ALWAYS: Final = frozenset({"load_policy", "status"})
-_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
+_ALWAYS: Final = frozenset({"load_policy", "status", "receipts"})
+_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"} | {
+    "grant",
+    "checkpoint",
+    "retire",
+}
 
 ANSWERED: Final = {
     Phase.AWAITING_POLICY: _ALWAYS,

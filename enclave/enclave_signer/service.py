@@ -9,12 +9,16 @@ Whatever fails that nobody foresaw answers INTERNAL without its text (S1, S10).
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
+from enclave_signer.boot import make_boot_key
 from enclave_signer.decode import halt_scope
+from enclave_signer.duty.answers import DutyAnswers
+from enclave_signer.duty.officer import BootId, Officer
 from enclave_signer.errors import (
     BadCredential,
     BadPolicy,
@@ -30,6 +34,7 @@ from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
 from enclave_signer.ports import Provision, Resumed
+from enclave_signer.receipts import Chain
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
@@ -40,6 +45,7 @@ if TYPE_CHECKING:
 
     from enclave_signer.policy.prepared import Prepared
     from enclave_signer.ports import Authenticator, Authority, Clock, KeysIn, Randomness, SessionKeeper
+    from enclave_signer.receipts import BootKey
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
 
@@ -70,18 +76,17 @@ class Service:
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
-        boot_key: bytes = b"",
+        boot_key: BootKey | None = None,
         end: Callable[[], None] = lambda: None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
-        ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
+        ``boot_key`` names this boot for those who sign a RESUME, and signs its receipts; without one it makes its own.
         ``sessions`` is the authenticator again, if engines can open sessions with it. ``end`` is called when this boot
         has come to its end, and nothing is answered any more but the status.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
-        self._boot_key = boot_key
         self._authenticator = authenticator
         self._sessions = sessions
         self._authority = authority
@@ -91,10 +96,15 @@ class Service:
         self._venues = venues
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
-        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes)
+        self._seen = 0
+        key = boot_key or make_boot_key(randomness)
+        self._chain = Chain(key, self._now)
+        self._signing = Signing(authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes)
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
-        self._seen = 0
+        boot = BootId(key.public_bytes(), key.sign, sessions.measured if sessions else lambda: None)
+        self._officer = Officer(boot, self._ledger, self._judge, authority, self._chain)
+        self._duty = DutyAnswers(self._officer, self._now, _approvals)
         self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
             "sign": self._on_sign,
             "sign_batch": self._on_batch,
@@ -105,6 +115,10 @@ class Service:
             "status": self._on_status,
             "attest": self._on_attest,
             "open_session": self._on_open_session,
+            "grant": self._duty.grant,
+            "checkpoint": self._duty.checkpoint,
+            "retire": self._duty.retire,
+            "receipts": self._on_receipts,
         }
 
     def __repr__(self) -> str:
@@ -116,11 +130,15 @@ class Service:
         envelope = signer_pb2.EnclaveRequest()
         try:
             _read(envelope, request)
-            return self._calls[self._routed(envelope)](envelope)
+            return self._calls[self._routed(envelope)](envelope) + encode.reply_head(self._chain.news())
         except NotJudged as error:
             return encode.reply_not_judged(envelope.request_id, error)
         except Exception:  # noqa: BLE001 - S1, S10: a fault of ours is answered without its text
             return encode.reply_not_judged(envelope.request_id, _internal())
+
+    def sign_head(self) -> None:
+        """Sign the receipts that have no signature yet: the server's timer calls this between orders."""
+        self._chain.head(self._now())
 
     def _routed(self, envelope: signer_pb2.EnclaveRequest) -> str:
         """Return which call it is, if the phase answers it."""
@@ -174,7 +192,9 @@ class Service:
             raise BadPolicy(error.message, field=error.field) from None
         if self._sessions is not None:
             self._sessions.policy_changes(policy)
+        self._chain.policy(policy.deployment, policy.version, policy.digest)
         self._judge.load(policy, self._now())
+        self._officer.policy_changed(None if live is None else live.policy)
         self._signing.policy_changed()
         use_up()
         return self._loaded(envelope.request_id)
@@ -202,6 +222,7 @@ class Service:
         finally:
             # What Python lets one wipe; the vault's own texts are not among it.
             key.credential[:] = bytes(len(key.credential))
+        self._chain.record("credential", account=message.account, digest=_statements(asked.approvals))
         key.use_up()
         return self._loaded(envelope.request_id)
 
@@ -216,9 +237,12 @@ class Service:
         message = envelope.resume
         scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
         resumed = Resumed(scope.name, message.account, message.venue, message.symbol)
-        use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
+        approvals = _approvals(message.approvals)
+        use_up = self._authority.approve_resume(resumed, approvals, self._now())
+        self._chain.record("resume", **resumed._asdict(), digest=_statements(approvals))
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
         self._judge.apply_halts()
+        self._officer.resumed()
         use_up()
         return self._on_status(envelope)
 
@@ -245,8 +269,10 @@ class Service:
             refused=self._signing.refused,
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
-            boot_key=self._boot_key,
+            boot_key=self._chain.boot,
             ended=self._ended,
+            duty=self._duty.status(),
+            head=encode.signed_head(self._chain.head(self._now())),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
@@ -265,6 +291,13 @@ class Service:
         handle, message = self._keeper().open(asked.handle, asked.message)
         opened = signer_pb2.SessionOpened(handle=handle, message=message)
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, session_opened=opened).SerializeToString()
+
+    def _on_receipts(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        asked = envelope.receipts
+        page = self._chain.page(asked.from_sequence, asked.limit)
+        head = encode.signed_head(self._chain.head(self._now()))
+        receipts = signer_pb2.Receipts(receipts=page, head=head)
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, receipts=receipts).SerializeToString()
 
     def _keeper(self) -> SessionKeeper:
         if self._sessions is None:
@@ -307,6 +340,11 @@ def _read(envelope: signer_pb2.EnclaveRequest, request: bytes) -> None:
     except DecodeError:
         message = "request: not an EnclaveRequest"
         raise Malformed(message, field="request") from None
+
+
+def _statements(approvals: Sequence[bytes]) -> bytes:
+    """Return the digest of the statements by which something was approved, as they came; none for none."""
+    return hashlib.sha256(b"".join(approvals)).digest() if approvals else b""
 
 
 def _approvals(approvals: Sequence[bytes]) -> list[bytes]:

@@ -6,6 +6,7 @@ measures it, and its memory is open to its machine. In the unauthenticated mode 
 
 import argparse
 import asyncio
+import hashlib
 import hmac
 import os
 import sys
@@ -21,6 +22,7 @@ from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Authority, Clock, KeysIn
 from enclave_signer.quorum import Quorum
+from enclave_signer.receipts import Chain
 from enclave_signer.sealed.keys_in import SealedKeys
 from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
@@ -28,7 +30,7 @@ from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.session.table import Session
 from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
-from signer_api.v1 import intent_pb2
+from signer_api.v1 import intent_pb2, signer_pb2
 
 _LOUD = (
     "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes\n"
@@ -60,8 +62,8 @@ def make_service(
     """
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
-    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
-    authority = Quorum(admins, boot_key) if admins else EverybodyApproves()
+    boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
+    authority = Quorum(admins, boot_key.public_bytes()) if admins else EverybodyApproves()
     return Service(
         clock,
         SystemRandomness(),
@@ -119,11 +121,43 @@ class BenchSession:
         mac = hmac.digest(self._key, forms.intent_text(self._session.id, counter, intent), "sha256")
         return intent_pb2.SealedIntent(session=self._session.id, counter=counter, intent=intent, mac=mac)
 
-    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes) -> None:
+    def cost(self, sealed: intent_pb2.SealedIntent, judged: encode.Parts, digests: tuple[bytes, bytes]) -> bytes:
         """Do what a session adds to one intent: tell the sender, prove the answer."""
         sender = self._sessions.identify(sealed.session, sealed.counter, sealed.intent, sealed.mac)
-        if sender.prove is not None:
-            encode.proven(judged, sealed.counter, sender.prove)
+        assert sender.prove is not None  # noqa: S101 - a session's senders have it
+        mac = sender.prove(sealed.counter, judged.verdict, *digests, judged.repeated)
+        return encode.proof(sealed.counter, judged, *digests, mac)
+
+
+def taken_apart(judged: bytes) -> encode.Parts:
+    """Take an encoded Judged apart, without receipt and proof."""
+    return encode.parts(judged)
+
+
+class BenchReceipts:
+    """A chain of receipts aside from the service's own: to measure what one costs."""
+
+    def __init__(self, account: str, engine: str) -> None:
+        """Of one account and engine."""
+        self.chain = Chain(make_boot_key(SystemRandomness()), time.time_ns)
+        self._account = account
+        self._engine = engine
+
+    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes, parts: encode.Parts) -> bytes:
+        """Do what a receipt adds to one allowed order, its share of a signed head among it."""
+        receipt = self.chain.decision(
+            time.time_ns(),
+            self._engine,
+            self._account,
+            signer_pb2.OPERATION_CREATE,
+            signer_pb2.DECISION_ALLOW,
+            "grant:trade",
+            intent=hashlib.sha256(sealed.intent).digest(),
+            request=hashlib.sha256(parts.signed).digest(),
+            charged="120.5",
+            counter=sealed.counter,
+        )
+        return encode.with_receipt(judged, receipt)
 
 
 async def serve(
@@ -153,7 +187,7 @@ def _server(
     counter = pause_counter()
     service = make_service(clock=clock, chain=chain, admins=admins, pauses=lambda: counter.pauses, end=end)
     try:
-        return Server(service.handle, listen, counter.watch)
+        return Server(service.handle, listen, counter.watch, between=service.sign_head)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 

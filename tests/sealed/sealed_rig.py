@@ -142,7 +142,7 @@ class Boot:
             sessions=sessions,
             venues={"tiny": self.venue},
             end=lambda: self.ends.append(True),
-            boot_key=self.boot,
+            boot_key=sessions.keys.receipts,
         )
         self.enclave = Enclave(self.venue, self.clock, self.service)
         data = canonical(self.document)

@@ -40,6 +40,7 @@ format = "casemate.policy.v1"
 deployment = "rig"
 version = {version}
 max_age = "60s"
+duty = "on_parent"
 {engines}
 [[account]]
 name = "main"
@@ -129,6 +130,7 @@ class Rig:
             EverybodyApproves(),
             ClearKeys(EverybodyApproves()),
             sessions=self.sessions,
+            boot_key=self.sessions.keys.receipts,
         )
         self.ids = itertools.count(1)
 

@@ -72,7 +72,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
     rig.open(sealer)
     sealed = rig.sealed(sealer, **given["order"])
     judged = rig.sign(sealed)
-    assert sealer.proves(sealed.session, sealed.counter, judged.proof)
+    assert sealer.proves(sealed.session, sealed.counter, judged.proof, judged.receipt)
     refusal = rig.sealed(sealer, **(given["order"] | {"client_order_id": "vector-2", "price": "5"}))
     refused = rig.sign(refusal)
     (live,) = rig.sessions._table._live.values()
@@ -101,6 +101,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
                 "mac": one.mac.hex(),
                 "verdict": answer.proof.verdict.hex(),
                 "request_digest": answer.proof.request_digest.hex(),
+                "receipt": answer.receipt.hex(),
                 "repeated": answer.proof.repeated,
                 "reply_mac": answer.proof.reply_mac.hex(),
             }

@@ -84,7 +84,7 @@ class Messages:
 
         def parse(raw: bytes) -> dispatch_pb2.ReadReply:
             reply = _read(dispatch_pb2.ReadReply, raw, who)
-            proven = self._calls.proven(reply.proof, sealed, who)
+            proven = self._calls.proven(reply, sealed, who)
             if proven is not None:
                 reply.verdict.CopyFrom(proven)
                 reply.verdict_source = dispatch_pb2.SOURCE_ENCLAVE
@@ -147,7 +147,7 @@ class Messages:
         self, reply: dispatch_pb2.SubmitReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> dispatch_pb2.SubmitReply:
         """Put the enclave's verdict in the place of the host's copy; raises Unproven."""
-        proven = self._calls.proven(reply.proof, sealed, who)
+        proven = self._calls.proven(reply, sealed, who)
         reply.verdict_source = dispatch_pb2.SOURCE_HOST
         if proven is not None:
             reply.verdict.CopyFrom(proven)

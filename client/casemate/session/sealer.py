@@ -63,11 +63,13 @@ class _Session:
         mac = forms.intent_mac(self._intent_key, self.id, counter, intent)
         return intent_pb2.SealedIntent(session=self.id, counter=counter, intent=intent, mac=mac)
 
-    def proves(self, counter: int, proof: signer_pb2.VerdictProof) -> bool:
-        expected = forms.reply_mac(
-            self._reply_key, self.id, counter, proof.verdict, proof.request_digest, repeated=proof.repeated
-        )
-        return proof.counter == counter and hmac.compare_digest(expected, proof.reply_mac)
+    def proves(self, counter: int, proof: signer_pb2.VerdictProof, receipt: bytes) -> bool:
+        # The flags of the MAC hold one byte a length.
+        if not len(proof.request_digest) <= forms.DIGEST_BYTES == len(proof.receipt_digest):
+            return False
+        expected = forms.reply_mac(self._reply_key, self.id, counter, proof)
+        named = hmac.compare_digest(forms.receipt_hash(receipt), proof.receipt_digest)
+        return proof.counter == counter and hmac.compare_digest(expected, proof.reply_mac) and named
 
 
 class AttestedSealer:
@@ -149,10 +151,10 @@ class AttestedSealer:
             raise errors.NotReady("NO_SESSION", reason, retry_can_help=True)
         return live.seal(intent)
 
-    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof) -> bool:
-        """Whether the enclave itself gave this answer to that intent."""
+    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof, receipt: bytes) -> bool:
+        """Whether the enclave itself gave this answer to that intent, with this receipt."""
         found = self._recent.get(session)
-        return found is not None and found.proves(counter, proof)
+        return found is not None and found.proves(counter, proof, receipt)
 
     def opening(self) -> Opening:
         """Open a session: yields calls to make, takes their answers. Raises NotAttested, NotJudged."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from enclave_signer.credentials import Ed25519Key
 from enclave_signer.errors import EnclaveError, NoDocument
 from enclave_signer.session.forms import commitment
 
@@ -29,10 +30,10 @@ class BootKeys:
     def __init__(self, random: Callable[[int], bytes]) -> None:
         """Make all three."""
         self.session = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
-        self.receipts = Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
+        self.receipts = Ed25519Key(Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES)))
         self.provision = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
         self.session_public = self.session.public_key().public_bytes_raw()
-        self.receipt_public = self.receipts.public_key().public_bytes_raw()
+        self.receipt_public = self.receipts.public_bytes()
         self.provision_public = self.provision.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:
@@ -82,6 +83,13 @@ class Witness:
             message = f"PCR16: {error}"
             raise NoDocument(message) from None
         self._sealed = True
+
+    def measured(self) -> bytes | None:
+        """Return PCR0; None if the module does not say."""
+        try:
+            return self._module.describe_pcr(0).value
+        except EnclaveError:
+            return None
 
     def document(self, statement: bytes, nonce: bytes, now: int, public_key: bytes = b"") -> bytes:
         """Return a document with this user_data and nonce; the last one again if it is the same and young.

@@ -93,7 +93,9 @@ def intent_text(session: bytes, counter: int, intent: bytes) -> bytes:
     return b"".join((INTENT_TAG, session, _COUNTER.pack(counter), intent))
 
 
-def reply_text(session: bytes, counter: int, verdict: bytes, request_digest: bytes, *, repeated: bool) -> bytes:
-    """Return what a reply's MAC covers; the digest has 32 bytes or none."""
-    flags = bytes((repeated, len(request_digest)))
-    return b"".join((REPLY_TAG, session, _COUNTER.pack(counter), flags, request_digest, verdict))
+def reply_text(  # noqa: PLR0913 - what the MAC covers
+    session: bytes, counter: int, verdict: bytes, request_digest: bytes, receipt_digest: bytes, *, repeated: bool
+) -> bytes:
+    """Return what a reply's MAC covers; a digest has 32 bytes or none."""
+    flags = bytes((repeated, len(request_digest), len(receipt_digest)))
+    return b"".join((REPLY_TAG, session, _COUNTER.pack(counter), flags, request_digest, receipt_digest, verdict))

@@ -127,18 +127,20 @@ class SubmitRequest(_message.Message):
     def __init__(self, sealed: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ..., wait_for: _Optional[_Union[WaitFor, str]] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
-    __slots__ = ("verdict", "report", "repeated", "proof", "verdict_source")
+    __slots__ = ("verdict", "report", "repeated", "proof", "receipt", "verdict_source")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     VERDICT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     report: ExecutionReport
     repeated: bool
     proof: _signer_pb2.VerdictProof
+    receipt: bytes
     verdict_source: Source
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
 class SubmitBatchRequest(_message.Message):
     __slots__ = ("batch_id", "requests")
@@ -303,7 +305,7 @@ class Balance(_message.Message):
     def __init__(self, asset: _Optional[str] = ..., available: _Optional[str] = ..., locked: _Optional[str] = ...) -> None: ...
 
 class ReadReply(_message.Message):
-    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances", "proof", "verdict_source")
+    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances", "proof", "receipt", "verdict_source")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     ERROR_CLASS_FIELD_NUMBER: _ClassVar[int]
     VENUE_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +313,7 @@ class ReadReply(_message.Message):
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     VERDICT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     error_class: ErrorClass
@@ -319,8 +322,9 @@ class ReadReply(_message.Message):
     orders: _containers.RepeatedCompositeFieldContainer[VenueOrder]
     balances: _containers.RepeatedCompositeFieldContainer[Balance]
     proof: _signer_pb2.VerdictProof
+    receipt: bytes
     verdict_source: Source
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("account", "client_order_id")
@@ -419,13 +423,15 @@ class StoredReceiptsRequest(_message.Message):
     def __init__(self, boot: _Optional[bytes] = ..., from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class StoredReceipts(_message.Message):
-    __slots__ = ("boot", "receipts", "head", "document")
+    __slots__ = ("boot", "receipts", "head", "document", "boots")
     BOOT_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    BOOTS_FIELD_NUMBER: _ClassVar[int]
     boot: bytes
     receipts: _containers.RepeatedScalarFieldContainer[bytes]
     head: _signer_pb2.SignedHead
     document: bytes
-    def __init__(self, boot: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[_signer_pb2.SignedHead, _Mapping]] = ..., document: _Optional[bytes] = ...) -> None: ...
+    boots: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, boot: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[_signer_pb2.SignedHead, _Mapping]] = ..., document: _Optional[bytes] = ..., boots: _Optional[_Iterable[bytes]] = ...) -> None: ...
