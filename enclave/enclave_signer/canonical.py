@@ -1,4 +1,4 @@
-"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies, statements, bundles and credentials.
+"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies, statements, bundles and keys.
 
 Only what those need: unsigned integers, bytes, text, arrays, maps with text keys, false, true and null. There is exactly
 one encoding of each value, so whatever is not in it is refused: long integers, unsorted or repeated keys,

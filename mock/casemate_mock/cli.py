@@ -51,9 +51,7 @@ def _add_kms(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     text = "root certificate that documents must end in: the mock enclave writes it"
     kms.add_argument("--root", required=True, type=Path, metavar="ROOT.pem", help=text)
     text = "make a key with this alias and key policy (JSON, as KMS has it); repeat for each"
-    kms.add_argument(
-        "--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text
-    )
+    kms.add_argument("--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text)
     kms.add_argument("--port", type=int, default=0, help="0 (default): any free port")
     kms.set_defaults(run=_run_kms)
 
@@ -141,7 +139,12 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
         root=arguments.sessions,
         quorum=arguments.quorum,
     )
-    asyncio.run(run)
+    try:
+        asyncio.run(run)
+    except enclave_process.BootEnded as error:
+        # As the shipped enclave does.
+        sys.stderr.write(f"casemate-mock enclave: {error}\n")
+        raise SystemExit(error.code) from None
 
 
 def _run_kms(arguments: argparse.Namespace) -> None:
@@ -150,7 +153,7 @@ def _run_kms(arguments: argparse.Namespace) -> None:
     except ImportError:
         message = "the mock KMS needs moto: install casemate-mock[kms]"
         raise ValueError(message) from None
-    asyncio.run(serve.run(arguments.root, dict(arguments.key), arguments.port))
+    asyncio.run(serve.run(serve.make(arguments.root, dict(arguments.key)), arguments.port))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:

@@ -11,11 +11,12 @@ import grpc
 import grpc.aio
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate_mock.enclave import MEASUREMENTS, serve
+from casemate_mock.enclave import MEASUREMENTS, BootEnded, read_quorum, serve
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.nitro import FakeChain
-from enclave_signer.admins import read_admins
 from signer_api.v1 import signer_pb2
+
+__all__ = ["BootEnded", "run"]
 
 _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
@@ -33,7 +34,7 @@ async def run(
     With `root` its sessions are the real ones; what a verifier has to pin is written there and said when ready. With
     `quorum` as well policies and credentials need its approvals, and credentials come in sealed only. Raises BootEnded.
     """
-    admins = read_admins(quorum.read_bytes()) if quorum else None
+    admins = read_quorum(quorum) if quorum else None
     chain = FakeChain() if root else None
     serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
     told = asyncio.create_task(until_told(watch_stdin=False))

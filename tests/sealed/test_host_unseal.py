@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import socket
@@ -79,8 +80,6 @@ def unsealer(boot: Boot, url: str, **settings: Any) -> tuple[Unsealer, Link]:
 
 
 def approved(bundle: bytes, **changes: Any) -> list[bytes]:
-    import hashlib  # noqa: PLC0415
-
     return signed(hashlib.sha256(bundle).digest(), **changes)
 
 
@@ -106,7 +105,6 @@ async def test_the_host_has_a_bundle_opened_that_it_cannot_read(mock: MockKms, u
 async def test_s4_a_wrapped_key_of_another_bundle_does_not_open_this_one(mock: MockKms, url: str) -> None:
     """Substituted by the host, which asks KMS for what it likes: KMS opens it, the bundle does not."""
     boot = Boot()
-    way, _ = unsealer(boot, url)
     right, other = sealed_by(mock), sealed_by(mock)
     swapped = fields_of(right, wrapped_key=cbor2.loads(other)["wrapped_key"])
     asked = read(swapped)
@@ -277,7 +275,8 @@ def written(place: Path, name: str, bundle: bytes, sequence: int, approvals: lis
     path = place / name
     path.write_bytes(bundle)
     for index, approval in enumerate(approvals):
-        text = f"[statement]\nsequence = {sequence}\n[signed]\napproval = {json.dumps(base64.b64encode(approval).decode())}\n"
+        signed_bytes = json.dumps(base64.b64encode(approval).decode())
+        text = f"[statement]\nsequence = {sequence}\n[signed]\napproval = {signed_bytes}\n"
         (place / f"{name}-{sequence}-{index}.approval").write_text(text)
     return path
 
