@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from casemate import AttestedSealer, OrderIntent, Pins, SyncGateway, UnauthenticatedSealer
 from casemate.attestation import parse
 from casemate.errors import CasemateError, NotJudged
-from casemate.models import Phase
+from casemate.models import OrderState, Phase
 from casemate.provisioning import bundles
 from casemate.quorum.files import read_approval_file
 from casemate.session.forms import read_boot
@@ -193,7 +193,7 @@ def test_s1_s4_credentials_are_sealed_approved_opened_in_the_enclave_alone_and_s
         for name in MARKETS:
             placed = gateway.submit(_order(name))
             assert placed.allowed, placed
-            assert placed.state.name == "OPEN", placed
+            assert placed.state is OrderState.OPEN, placed
 
     _nothing_leaked(desk, tap, host.pid, enclave.pid, credentials)
     _rotate(desk, gateway=desk.gateway, fields=credentials["binance-spot"], way=way, sealer=sealer)

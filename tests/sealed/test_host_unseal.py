@@ -22,8 +22,9 @@ from host_dispatch.provisioning.bundle import read
 from host_dispatch.provisioning.kms import Kms, KmsSettings
 from host_dispatch.provisioning.unsealing import Unsealer
 from signer_api.v1 import signer_pb2
+from tests.enclave.enclave_rig import START
 from tests.sealed.kms_rig import AWS, key_policy, served
-from tests.sealed.sealed_rig import ARN, CHAIN, MEASUREMENTS, START, Boot, fields_of, kms_sealed, signed
+from tests.sealed.sealed_rig import ARN, CHAIN, MEASUREMENTS, Boot, fields_of, kms_sealed, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +191,7 @@ async def test_what_kms_says_is_told_in_stable_words_and_asked_once(
     bundle = sealed_by(mock)
     asked: list[str] = []
 
-    def refuse(operation: str, _: object) -> dict[str, Any]:
+    def refuse(operation: str, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - as the one it stands for
         asked.append(operation)
         raise Refusal(name, "User: arn:aws:iam::123456789012:role/desk is not allowed")
 
@@ -331,10 +332,10 @@ async def test_at_start_a_kms_that_is_away_is_asked_again_and_what_was_taken_is_
     at_start = AtStart(link, way, paths)  # type: ignore[arg-type]
     answer = mock.answer
 
-    def away(*asked: Any) -> dict[str, Any]:
+    def away(operation: str, fields: dict[str, Any]) -> dict[str, Any]:
         if len([name for name, _ in mock.asked if name == "Decrypt"]) == 1:
             raise Refusal("KMSInternalException", "")
-        return answer(*asked)
+        return answer(operation, fields)
 
     mock.answer = away  # type: ignore[method-assign]
     assert not await at_start._serve()

@@ -309,7 +309,7 @@ def test_the_keys_that_wait_for_an_envelope_are_few_and_the_oldest_makes_room() 
     boot = Boot()
     first, last = (boot.envelope(bytes(range(32)), public) for public in (publics[0], publics[-1]))
     assert recipients.open(first) is None
-    assert recipients.open(last) == bytes(range(32))
+    assert recipients.open(last) == bytearray(range(32))
     assert recipients.open(last) is None
     assert "RSA" not in repr(recipients).upper().replace("RSARECIPIENTS", "")
 

@@ -32,8 +32,8 @@ def add_provision(commands: Any) -> None:  # noqa: ANN401 - argparse's subparser
     parser = commands.add_parser(
         "provision",
         help="give one attested enclave a credential directly, without KMS",
-        description="Verify the enclave's attestation, seal the credential to the key that it shows, and send it by"
-        " way of the host, which cannot read it. Repeat after every restart of the enclave: what is sealed is for one boot.",
+        description="Verify the enclave's attestation, seal the credential to the key that it shows, and send it by way"
+        " of the host, which cannot read it. Repeat after every restart of the enclave: it is for one boot.",
     )
     parser.add_argument("content", type=Path, metavar="FILE.content", help="of `casemate seal --direct`")
     add_approvals(parser)
