@@ -15,7 +15,7 @@ from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.quorum import Quorum
 from enclave_signer.sealed.keys_in import SealedKeys
-from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.server import ENDED, CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from enclave_signer.admins import Admins
 
-# Exit code of a boot that ended because a sealed bundle could not be opened (docs/sealed-keys.md).
-ENDED = 3
 _NO_DEVICE = f"casemate-enclave: no sessions, every intent is refused: {DEVICE}: "
 
 

@@ -58,9 +58,7 @@ def _add_kms(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     text = "root certificate that documents must end in: the mock enclave writes it"
     kms.add_argument("--root", required=True, type=Path, metavar="ROOT.pem", help=text)
     text = "make a key with this alias and key policy (JSON, as KMS has it); repeat for each"
-    kms.add_argument(
-        "--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text
-    )
+    kms.add_argument("--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text)
     kms.add_argument("--port", type=int, default=0, help="0 (default): any free port")
     kms.set_defaults(run=_run_kms)
 
@@ -142,12 +140,18 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
 
     loads, guarded = (arguments.policy, arguments.credentials), (arguments.quorum, arguments.root)
     if arguments.unauthenticated and not any(guarded):
-        asyncio.run(enclave_process.run_unauthenticated(arguments.listen, *loads))
+        run = enclave_process.run_unauthenticated(arguments.listen, *loads)
     elif arguments.unauthenticated or any(loads) or not all(guarded):
         message = "enclave: --quorum with --root, or --unauthenticated (with --policy and --credentials or without)"
         raise _WrongUseError(message)
     else:
-        asyncio.run(enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum))
+        run = enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum)
+    try:
+        asyncio.run(run)
+    except enclave_process.BootEnded as error:
+        # As the shipped enclave does.
+        sys.stderr.write(f"casemate-mock enclave: {error}\n")
+        raise SystemExit(error.code) from None
 
 
 def _run_kms(arguments: argparse.Namespace) -> None:
@@ -156,7 +160,7 @@ def _run_kms(arguments: argparse.Namespace) -> None:
     except ImportError:
         message = "the mock KMS needs moto: install casemate-mock[kms]"
         raise ValueError(message) from None
-    asyncio.run(serve.run(arguments.root, dict(arguments.key), arguments.port))
+    asyncio.run(serve.run(serve.make(arguments.root, dict(arguments.key)), arguments.port))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:

@@ -12,11 +12,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
-from enclave_signer.admins import Admins
+from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
@@ -24,7 +25,7 @@ from enclave_signer.ports import Authority, Clock, KeysIn
 from enclave_signer.quorum import Quorum
 from enclave_signer.receipts import Chain
 from enclave_signer.sealed.keys_in import SealedKeys
-from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
+from enclave_signer.server import ENDED, CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -173,7 +174,22 @@ async def serve(
 
 
 class BootEnded(Exception):
-    """A sealed bundle could not be opened."""
+    """A sealed bundle could not be opened; ``code`` is the exit code."""
+
+    code = ENDED
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("a sealed bundle could not be opened: this boot has ended")
+
+
+def read_quorum(path: Path) -> Admins:
+    """Read quorum.cbor; raises OSError, or ValueError for a file that is none."""
+    try:
+        return read_admins(path.read_bytes())
+    except BadQuorum as error:
+        message = f"{path}: {error}"
+        raise ValueError(message) from None
 
 
 def _server(

@@ -10,11 +10,12 @@ import cbor2
 import grpc
 import grpc.aio
 
-from casemate_mock.enclave import MEASUREMENTS, serve
+from casemate_mock.enclave import MEASUREMENTS, BootEnded, read_quorum, serve
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.nitro import FakeChain
-from enclave_signer.admins import BadQuorum, read_admins
 from signer_api.v1 import signer_pb2
+
+__all__ = ["BootEnded", "run", "run_unauthenticated"]
 
 _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
@@ -26,12 +27,7 @@ async def run(listen: str, *, root: Path, quorum: Path) -> None:
     What a verifier has to pin is in `root`, made if it is not there, and is said when ready. Raises ValueError, and
     BootEnded where a sealed bundle ended the boot.
     """
-    chain = FakeChain.kept(root)
-    try:
-        admins = read_admins(quorum.read_bytes())
-    except BadQuorum as error:
-        message = f"no quorum, so no start: {quorum}: {error}"
-        raise ValueError(message) from None
+    chain, admins = FakeChain.kept(root), read_quorum(quorum)
     serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
     pcrs = {str(index): value.hex() for index, value in MEASUREMENTS.items()}
     await _until_told(listen, serving, (), {"root": str(root), "pcrs": pcrs})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import socket
@@ -21,8 +22,9 @@ from host_dispatch.provisioning.bundle import read
 from host_dispatch.provisioning.kms import Kms, KmsSettings
 from host_dispatch.provisioning.unsealing import Unsealer
 from signer_api.v1 import signer_pb2
+from tests.enclave.enclave_rig import START
 from tests.sealed.kms_rig import AWS, key_policy, served
-from tests.sealed.sealed_rig import ARN, CHAIN, MEASUREMENTS, START, Boot, fields_of, kms_sealed, signed
+from tests.sealed.sealed_rig import ARN, CHAIN, MEASUREMENTS, Boot, fields_of, kms_sealed, signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +81,6 @@ def unsealer(boot: Boot, url: str, **settings: Any) -> tuple[Unsealer, Link]:
 
 
 def approved(bundle: bytes, **changes: Any) -> list[bytes]:
-    import hashlib  # noqa: PLC0415
-
     return signed(hashlib.sha256(bundle).digest(), **changes)
 
 
@@ -106,7 +106,6 @@ async def test_the_host_has_a_bundle_opened_that_it_cannot_read(mock: MockKms, u
 async def test_s4_a_wrapped_key_of_another_bundle_does_not_open_this_one(mock: MockKms, url: str) -> None:
     """Substituted by the host, which asks KMS for what it likes: KMS opens it, the bundle does not."""
     boot = Boot()
-    way, _ = unsealer(boot, url)
     right, other = sealed_by(mock), sealed_by(mock)
     swapped = fields_of(right, wrapped_key=cbor2.loads(other)["wrapped_key"])
     asked = read(swapped)
@@ -192,7 +191,7 @@ async def test_what_kms_says_is_told_in_stable_words_and_asked_once(
     bundle = sealed_by(mock)
     asked: list[str] = []
 
-    def refuse(operation: str, _: object) -> dict[str, Any]:
+    def refuse(operation: str, fields: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - as the one it stands for
         asked.append(operation)
         raise Refusal(name, "User: arn:aws:iam::123456789012:role/desk is not allowed")
 
@@ -277,7 +276,8 @@ def written(place: Path, name: str, bundle: bytes, sequence: int, approvals: lis
     path = place / name
     path.write_bytes(bundle)
     for index, approval in enumerate(approvals):
-        text = f"[statement]\nsequence = {sequence}\n[signed]\napproval = {json.dumps(base64.b64encode(approval).decode())}\n"
+        signed_bytes = json.dumps(base64.b64encode(approval).decode())
+        text = f"[statement]\nsequence = {sequence}\n[signed]\napproval = {signed_bytes}\n"
         (place / f"{name}-{sequence}-{index}.approval").write_text(text)
     return path
 
@@ -332,10 +332,10 @@ async def test_at_start_a_kms_that_is_away_is_asked_again_and_what_was_taken_is_
     at_start = AtStart(link, way, paths)  # type: ignore[arg-type]
     answer = mock.answer
 
-    def away(*asked: Any) -> dict[str, Any]:
+    def away(operation: str, fields: dict[str, Any]) -> dict[str, Any]:
         if len([name for name, _ in mock.asked if name == "Decrypt"]) == 1:
             raise Refusal("KMSInternalException", "")
-        return answer(*asked)
+        return answer(operation, fields)
 
     mock.answer = away  # type: ignore[method-assign]
     assert not await at_start._serve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 FORGE = Forge(FakeChain())
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - to be refused
 CONTEXT = {"deployment": "test", "account": "main"}
 OAEP = "RSAES_OAEP_SHA_256"
 
@@ -81,8 +83,6 @@ def test_the_answer_opens_with_the_documents_key_alone(kms: Any, mock: MockKms, 
 
 @pytest.mark.parametrize("operation", ["GenerateDataKey", "GenerateRandom"])
 def test_other_operations_take_a_recipient_too(mock: MockKms, operation: str) -> None:
-    import base64  # noqa: PLC0415
-
     fields = {"NumberOfBytes": 32} | ({"KeyId": "alias/free"} if operation == "GenerateDataKey" else {})
     if "free" not in mock.keys:
         mock.keys["free"] = mock.make_key("free", json.dumps({"Statement": [{"Effect": "Allow", "Action": "kms:*"}]}))
@@ -117,7 +117,7 @@ def test_a_debug_enclave_opens_what_a_policy_of_zeros_guards_and_nothing_else(km
         (b"no document", "not an attestation document"),
         (document(public_key=b""), "no public key"),
         (document(public_key=spki(ec.generate_private_key(ec.SECP256R1()))), "not RSA"),
-        (document(public_key=spki(rsa.generate_private_key(public_exponent=65537, key_size=1024))), "not RSA"),
+        (document(public_key=spki(SHORT)), "not RSA"),
         (document(public_key=b"\x30\x00"), "not RSA"),
         (document(Forge(FakeChain())), "trusted root"),
         (document(Forge(FORGE.chain, NOW_MS - 300_001)), "too old"),
@@ -135,9 +135,7 @@ def test_a_document_that_proves_nothing_is_refused(kms: Any, raw: bytes, said: s
 
 def test_an_expired_certificate_is_refused() -> None:
     raw = document()
-    late = MockKms(
-        FORGE.chain.root, lambda: NOW_MS + 3 * 3_600_000, policies={"late": key_policy(MEASUREMENTS[0])}
-    )
+    late = MockKms(FORGE.chain.root, lambda: NOW_MS + 3 * 3_600_000, policies={"late": key_policy(MEASUREMENTS[0])})
     with client(late) as kms:
         code, message = refused(kms, "late", raw)
     assert (code, "expired" in message) == ("ValidationException", True)
@@ -179,5 +177,5 @@ def test_a_policy_that_is_not_understood_makes_no_key(text: str) -> None:
 
 
 def test_an_algorithm_that_kms_does_not_have_is_refused(kms: Any) -> None:
-    with pytest.raises(Exception, match="KeyEncryptionAlgorithm|Validation"):
+    with pytest.raises(Exception, match=r"KeyEncryptionAlgorithm|Validation"):
         decrypted(kms, Recipient={"AttestationDocument": document(), "KeyEncryptionAlgorithm": "RSAES_PKCS1_V1_5"})

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from casemate.sealing import Step
 
 FILE = Path(__file__).parents[1] / "vectors" / "session.json"
-_NAMES = ("session_private", "receipt_private", "provision_private", "responder_ephemeral", "handle", "secret", "session")
+_NAMES = (
+    *("session_private", "receipt_private", "provision_private"),
+    *("responder_ephemeral", "handle", "secret", "session"),
+)
 
 
 def inputs() -> dict[str, Any]:

@@ -32,8 +32,8 @@ def add_provision(commands: Any) -> None:  # noqa: ANN401 - argparse's subparser
     parser = commands.add_parser(
         "provision",
         help="give one attested enclave a credential directly, without KMS",
-        description="Verify the enclave's attestation, seal the credential to the key that it shows, and send it through"
-        " the host, which cannot read it. Repeat after every restart of the enclave: what is sealed is for one boot.",
+        description="Verify the enclave's attestation, seal the credential to the key that it shows, and send it by way"
+        " of the host, which cannot read it. Repeat after every restart of the enclave: it is for one boot.",
     )
     parser.add_argument("content", type=Path, metavar="FILE.content", help="of `casemate seal --direct`")
     add_approvals(parser)
@@ -78,10 +78,11 @@ def _show(arguments: argparse.Namespace, label: bundles.Label, boot: Boot, loade
         verified |= {"policy_digest": boot.policy_digest.hex(), "boot": boot.receipt_key.hex()}
         print_json({"account": label.account, "version": label.version, "phase": phase, "verified": verified})
         return
+    root = "the root given" if arguments.root else "AWS root"
+    registers = ", ".join(f"PCR{index}" for index in pinned)
     print_lines(
         [
-            f"verified: {'the root given' if arguments.root else 'AWS root'}, fresh nonce, no debug mode,"
-            f" {', '.join(f'PCR{index}' for index in pinned)}",
+            f"verified: {root}, fresh nonce, no debug mode, {registers}",
             f"verified: deployment {boot.deployment}, policy version {boot.policy_version}, {boot.policy_digest.hex()}",
             f"verified: boot {boot.receipt_key.hex()}",
             f"taken: credential version {label.version} of {label.account}, enclave {phase}",

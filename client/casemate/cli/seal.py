@@ -41,7 +41,9 @@ def add_seal(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
     parser.add_argument(
         "--version", required=True, type=whole, metavar="N", help="of the account's credential; rises with each change"
     )
-    parser.add_argument("--venue", metavar="NAME", help="check the credential's format for this venue (casemate[tools])")
+    parser.add_argument(
+        "--venue", metavar="NAME", help="check the credential's format for this venue (casemate[tools])"
+    )
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument("--kms-key", metavar="KEY", help="id, ARN or alias of the KMS key; the bundle names its ARN")
     way.add_argument(

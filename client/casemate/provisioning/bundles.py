@@ -26,7 +26,6 @@ _KMS_TAG: Final = b"casemate.bundle.kms.v1\0"
 _DIRECT_TAG: Final = b"casemate.bundle.hpke.v1\0"
 # RFC 9180, base mode.
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
-_NAMED: Final = {"deployment": str, "account": str, "version": int, "created": int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +141,14 @@ _NOT_ONE: Final = "expected a file that `casemate seal` wrote"
 
 
 def _label(fields: dict[Any, Any]) -> Label:
-    named = {name: fields.get(name) for name in _NAMED}
-    if any(type(value) is not _NAMED[name] for name, value in named.items()) or fields.get("purpose") != PURPOSE:
-        raise SealError(_NOT_ONE)
-    return Label(**named)
+    match fields:
+        case {"deployment": str(deployment), "account": str(account), "purpose": "credential"}:
+            version, created = fields.get("version"), fields.get("created")
+            if type(version) is int and type(created) is int:
+                return Label(deployment=deployment, account=account, version=version, created=created)
+        case _:
+            pass
+    raise SealError(_NOT_ONE)
 
 
 def _encode(fields: object) -> bytes:

@@ -102,9 +102,7 @@ class AtStart:
                 self._taken.clear()
             if status is None or status.boot_key == served or status.phase < signer_pb2.PHASE_AWAITING_CREDENTIALS:
                 await asyncio.sleep(_LOOK_S)
-            elif status.phase != signer_pb2.PHASE_AWAITING_CREDENTIALS:
-                served = status.boot_key
-            elif await self._serve():
+            elif status.phase != signer_pb2.PHASE_AWAITING_CREDENTIALS or await self._serve():
                 served = status.boot_key
             else:
                 await asyncio.sleep(wait)

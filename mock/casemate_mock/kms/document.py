@@ -1,8 +1,9 @@
-"""Reads an attestation document as KMS does: signature, chain, validity, a public key. Shares no code with the client."""
+"""Reads an attestation document as KMS does: signature, chain, validity, a public key."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cbor2
@@ -58,7 +59,7 @@ def _check_chain(chain: Sequence[x509.Certificate], root: x509.Certificate, now:
     if chain[0] != root:
         message = "the attestation document does not end in the trusted root"
         raise BadDocument(message)
-    for issuer, issued in zip(chain, chain[1:], strict=False):
+    for issuer, issued in pairwise(chain):
         issued.verify_directly_issued_by(issuer)
     if any(not each.not_valid_before_utc <= now <= each.not_valid_after_utc for each in chain):
         message = "a certificate of the attestation document has expired"

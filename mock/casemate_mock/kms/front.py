@@ -130,7 +130,8 @@ class MockKms:
         backend = kms_backends[ACCOUNT][REGION]
         try:
             text = backend.keys[backend.any_id_to_key_id(key_id)].policy
-        except KeyError:
+        except (KeyError, AttributeError):
+            # The second is what moto makes of an alias that is none.
             raise Refusal("NotFoundException", f"Key '{key_id}' does not exist") from None
         pcrs = asked.attested.pcrs if asked.attested else None
         keys = policy.request_keys(pcrs, asked.fields.get("EncryptionContext") or {})

@@ -56,7 +56,9 @@ def check(policy: str) -> None:
 def allows(policy: str, action: str, keys: Mapping[str, str]) -> bool:
     """Say whether the policy allows ``action`` (as in "kms:Decrypt") to a request with these condition keys."""
     effects = {
-        statement["Effect"] for statement in _statements(policy) if _is_about(statement, action) and _holds(statement, keys)
+        statement["Effect"]
+        for statement in _statements(policy)
+        if _is_about(statement, action) and _holds(statement, keys)
     }
     return "Allow" in effects and "Deny" not in effects
 

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def run(root: Path, policies: dict[str, Path], port: int) -> None:
-    """Serve on 127.0.0.1. ``policies`` are files by alias; raises ValueError or OSError for what cannot be used."""
+def make(root: Path, policies: dict[str, Path]) -> MockKms:
+    """Make it of its files, key policies by alias; raises ValueError or OSError for what cannot be used."""
     texts = {alias: path.read_text(encoding="utf-8") for alias, path in policies.items()}
-    kms = MockKms(x509.load_pem_x509_certificate(root.read_bytes()), now_ms, policies=texts)
+    return MockKms(x509.load_pem_x509_certificate(root.read_bytes()), now_ms, policies=texts)
+
+
+async def run(kms: MockKms, port: int) -> None:
+    """Serve on 127.0.0.1."""
     runner = web.AppRunner(kms.app(), access_log=None)
     await runner.setup()
     try:
