@@ -8,6 +8,7 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch.journal import sqlite_receipts
 from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import JournalError
 from host_dispatch.journal.sqlite_migrations import MIGRATIONS
@@ -62,7 +63,7 @@ def prepare(path: Path, *, durability: str) -> sqlite3.Connection:
         with _closed_on_error(connection):
             _check(connection, path)
             _migrate(connection)
-            for columns, table in statements.COLUMNS:
+            for columns, table in (*statements.COLUMNS, *sqlite_receipts.COLUMNS):
                 connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
     except (sqlite3.Error, OSError) as error:
         message = f"the journal {path} cannot be opened: {error}"
