@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from dispatch_api.v1 import dispatch_pb2
 
 T = TypeVar("T")
 
