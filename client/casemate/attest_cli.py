@@ -62,10 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_pins(parser: argparse.ArgumentParser) -> None:
     """Add --pcr and --root, which other commands take too."""
     parser.add_argument(
-        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
+        "--pcr", metavar="N=HEX", type=pcr_option, action="append", default=[],
         help="the register N must have this value; given twice for one N, any of the values",
     )  # fmt: skip
-    parser.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
+    parser.add_argument("--root", metavar="PEM", type=root_option, help="trust this root instead of AWS's (stand-ins)")
 
 
 def expected_pcrs(pairs: Iterable[tuple[int, bytes]]) -> dict[int, set[bytes]]:
@@ -161,7 +161,7 @@ def _read(name: str) -> bytes:
         return file.read(_MAX_INPUT_BYTES)
 
 
-def _pcr(text: str) -> tuple[int, bytes]:
+def pcr_option(text: str) -> tuple[int, bytes]:
     match = re.fullmatch(r"([0-9]{1,2})=(?:0x)?([0-9a-fA-F]+)", text)
     if match is None or int(match[1]) >= PCR_COUNT or len(match[2]) != 2 * PCR_BYTES:
         message = f"expected N=HEX with N below {PCR_COUNT} and {2 * PCR_BYTES} hexadecimal digits, got {text!r}"
@@ -198,7 +198,7 @@ def _duration(text: str) -> int:
     return int(match[1]) * _DURATION_MS[match[2]]
 
 
-def _root(text: str) -> x509.Certificate:
+def root_option(text: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(Path(text).read_bytes())
     except (OSError, ValueError) as error:

@@ -22,6 +22,7 @@ from host_dispatch.journal.sqlite import SqliteJournal
 from host_dispatch.provisioning.at_start import AtStart
 from host_dispatch.provisioning.kms import Kms
 from host_dispatch.provisioning.unsealing import Unsealer
+from host_dispatch.receipts import ReceiptKeeper
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -70,6 +71,9 @@ class Host:
         self.hub.head = self.journal.head
         await self._http.start()
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
+        self.keeper = ReceiptKeeper(self.journal, self.link.call, self._clock)
+        self.link.connected, self.link.seen = self.keeper.connected, self.keeper.on_reply
+        self._keeping = asyncio.create_task(self.keeper.run())
         await self.link.start(wait_seconds=_ENCLAVE_SECONDS)
         self.runner = Runner(
             journal=self.journal,
@@ -119,6 +123,8 @@ class Host:
         await self.at_start.stop()
         if self.kms is not None:
             self.kms.close()
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
         await self.link.close()
         await self._http.close()
         await self.journal.close()
