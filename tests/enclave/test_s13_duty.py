@@ -68,12 +68,12 @@ def test_s13_without_a_grant_creates_and_amends_are_refused_and_cancels_and_read
     assert buy(enclave, "o-2") == "duty"
     assert other(enclave, "amend", client_order_id="o-1", quantity="2") == "duty"
     assert other(enclave, "cancel", client_order_id="o-1") == ALLOWED
+    assert enclave.derived("o-1", signer_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
     assert other(enclave, "cancel_all") == ALLOWED
     assert other(enclave, "query", client_order_id="o-1") == ALLOWED
     assert other(enclave, "open_orders") == ALLOWED
     assert other(enclave, "balances") == ALLOWED
     assert other(enclave, "order_closed", client_order_id="o-1", filled_quantity="1") == "order_closed"
-    assert enclave.derived("o-1", signer_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
 
 
 def test_s13_a_boot_without_any_grant_says_why_it_signs_nothing_new() -> None:
