@@ -125,7 +125,8 @@ class World:
         one = self.boots[-1]
         one.clock.now = self.now
         if one.granted and not one.status().duty.retired:
-            self.until = one.grant(share=[1, share], halts=self.halts(), not_after=self.now + 30 * SECOND).not_after
+            end = max(self.now + 30 * SECOND, self.until + 1)
+            self.until = one.grant(share=[1, share], halts=self.halts(), not_after=end).not_after
 
     def checkpoint(self) -> None:
         one = self.boots[-1]
@@ -194,10 +195,28 @@ LIFE: Final = st.tuples(
 )
 
 
+def buy(quantity: int, symbol: str = BTC) -> tuple[object, ...]:
+    return "order", -1, quantity, 1, symbol
+
+
+# A boot spends its share, is granted another one after its checkpoint, spends that, and is lost.
+AGAIN: Final = (
+    [([buy(3, ETH), buy(2, ETH), ("checkpoint",), ("renew", 2), buy(3, ETH), buy(2, ETH)], "crash", 1)]
+    + [([buy(3, ETH), buy(2, ETH)], "crash", 1)],
+    2,
+)
+# A boot opens what its checkpoint does not show, and is lost; its successor waits until the limit is free again.
+OPENED: Final = (
+    [([buy(3), buy(2)], "crash", 1)]
+    + [([("pass", 29 * SECOND), ("renew", 1)] * 2 + [("pass", 7 * SECOND)] + [buy(3)] * 3, "crash", 1)],
+    2,
+)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(LIFE, min_size=2, max_size=5), SHARE)
-@example([([("order", -1, 4, 1, ETH), ("checkpoint",), ("order", -1, 4, 1, ETH)], "crash", 1), ([("order", -1, 4, 1, ETH)], "crash", 1)], 1)
-@example([([("renew", 1), ("order", -1, 4, 2, BTC)], "crash", 2), ([("order", -1, 4, 2, BTC)], "retire", 2)], 1)
+@example(*AGAIN)
+@example(*OPENED)
 def test_s13_no_split_over_boots_exceeds_a_limit_or_an_exposure_or_repeats_a_nonce(
     lives: list[tuple[list[tuple[Any, ...]], str, int]], share: int
 ) -> None:
