@@ -88,7 +88,8 @@ class Boot(Enclave):
             "head": self.head(),
             "halts": [],
             "not_before": self.clock.now,
-            "not_after": self.clock.now + MINUTE,
+            # A little longer each time: an end has to lie after the one before.
+            "not_after": self.clock.now + MINUTE + self.granted,
             "continues": None,
             "fresh": not self.granted,
         }
@@ -148,7 +149,7 @@ def continues(checkpoint: signer_pb2.Checkpoint, until: int, pcr0: bytes = IMAGE
 
 def said(checkpoint: signer_pb2.Checkpoint) -> dict[str, Any]:
     """What a checkpoint says."""
-    read = cbor2.loads(checkpoint.checkpoint)
+    read: dict[str, Any] = cbor2.loads(checkpoint.checkpoint)
     assert cbor2.dumps(read, canonical=True) == checkpoint.checkpoint, "not canonical"
     return read
 

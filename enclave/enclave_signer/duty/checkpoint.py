@@ -108,9 +108,7 @@ class Writer:
         )
         known = self._books.get(at)
         if known is None or known[0] != legs:
-            encoded = map_of(
-                {name: piece([decimals.text(number) for number in numbers]) for name, *numbers in legs}
-            )
+            encoded = map_of({name: piece([decimals.text(number) for number in numbers]) for name, *numbers in legs})
             known = self._books[at] = (legs, encoded)
         return known[1]
 
