@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from enclave_signer.nitro import PcrState
     from enclave_signer.policy.model import Policy
 
 
@@ -32,6 +33,9 @@ class SecurityModule(Protocol):
 
     def extend_pcr(self, index: int, data: bytes) -> bytes:
         """Set a register to SHA-384(old value || ``data``) and return the new value."""
+
+    def describe_pcr(self, index: int) -> PcrState:
+        """Return a register."""
 
     def lock_pcr(self, index: int) -> None:
         """Make a register read-only, and so part of every document."""
@@ -71,6 +75,9 @@ class SessionKeeper(Authenticator, Protocol):
     def attest(self, nonce: bytes) -> bytes:
         """Return an attestation document, or raise NotJudged."""
 
+    def measured(self) -> bytes | None:
+        """Return what the image measures, PCR0; None if nothing says so."""
+
     def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
         """Answer a handshake message by a handle and a message, or raise NotJudged."""
 
@@ -82,6 +89,13 @@ class Resumed(NamedTuple):
     account: str
     venue: str
     symbol: str
+
+
+class Marks(NamedTuple):
+    """The latest statement of each kind, and the latest version of each account's credential."""
+
+    sequences: Mapping[str, int]
+    bundles: Mapping[str, int]
 
 
 class Authority(Protocol):
@@ -100,3 +114,12 @@ class Authority(Protocol):
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the RESUME is approved, else raise NotApproved."""
+
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return if the grant or retirement is approved, else raise NotApproved."""
+
+    def marks(self) -> Marks:
+        """Return how far statements and credentials have come, for a checkpoint."""
+
+    def carry(self, marks: Marks) -> None:
+        """Accept nothing that is older than what another boot had accepted."""

@@ -10,10 +10,13 @@ with the times in nanoseconds and the signer's key in hexadecimal, and
     policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
     credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
     resume      "scope", "account", "venue", "symbol", "boot" (this boot's public key, hexadecimal)
+    grant       "subject" (SHA-256 of a duty grant or retirement, which names its boot)
 
 Every approval that is handed in must be right, not only enough of them: each of its fields, its signature, its time.
 All say the same save for signer and times. Sequences rise within each kind and boot, and so do the versions of an
-account's credential. A statement is used up only once the enclave has taken what it approves.
+account's credential. A statement is used up only once the enclave has taken what it approves. A boot that goes on from
+another one's checkpoint goes on from its sequences and versions too; only a credential that the other boot had is
+taken again, by the statement of then.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from enclave_signer.canonical import NotCanonical, decode
 from enclave_signer.errors import NotApproved
+from enclave_signer.ports import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +41,8 @@ FORMAT: Final = "casemate.statement.v1"
 POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 RESUME: Final = "resume"
-TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, RESUME)}
+GRANT: Final = "grant"
+TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, RESUME, GRANT)}
 # Long enough for an enclave that restarts unattended, short enough that nothing is approved for ever.
 LONGEST_NS: Final = 366 * 86_400 * 1_000_000_000
 _SIGNATURE: Final = 64
@@ -49,7 +54,7 @@ _OWN: Final = ("signer", "not_before", "not_after")
 class Quorum:
     """The authority of the shipped enclave."""
 
-    __slots__ = ("_admins", "_boot", "_bundles", "_sequences")
+    __slots__ = ("_admins", "_boot", "_bundles", "_carried", "_sequences")
 
     def __init__(self, admins: Admins, boot_key: bytes) -> None:
         """``boot_key`` is the public key, 32 bytes, that this boot made for itself."""
@@ -57,6 +62,7 @@ class Quorum:
         self._boot = boot_key.hex()
         self._sequences = dict.fromkeys(TAGS, 0)
         self._bundles: dict[str, int] = {}
+        self._carried: dict[str, int] = {}
 
     def approve_policy(self, policy: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return what uses the statement up, or raise NotApproved."""
@@ -88,8 +94,27 @@ class Quorum:
         said = self._counted(RESUME, {**resumed._asdict(), "boot": self._boot}, (), approvals, now)
         return lambda: self._use_up(RESUME, said["sequence"])
 
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return what uses the approvals up, or raise NotApproved."""
+        said = self._counted(GRANT, {"subject": hashlib.sha256(statement).hexdigest()}, (), approvals, now)
+        return lambda: self._use_up(GRANT, said["sequence"])
+
+    def marks(self) -> Marks:
+        """Return the latest sequences and versions, of this boot or of one that it goes on from."""
+        accounts = self._bundles.keys() | self._carried.keys()
+        latest = {name: max(self._bundles.get(name, 0), self._carried.get(name, 0)) for name in accounts}
+        return Marks(dict(self._sequences), latest)
+
+    def carry(self, marks: Marks) -> None:
+        """Go on from another boot's. Each boot is given its credentials anew: a version carried over is the least."""
+        for kind in self._sequences.keys() - {CREDENTIAL}:
+            self._use_up(kind, marks.sequences.get(kind, 0))
+        for account, version in marks.bundles.items():
+            self._carried[account] = max(self._carried.get(account, 0), version)
+            self._bundles[account] = max(self._bundles.get(account, 0), version - 1)
+
     def _use_up(self, kind: str, sequence: int) -> None:
-        self._sequences[kind] = sequence
+        self._sequences[kind] = max(self._sequences[kind], sequence)
 
     def _counted(
         self, kind: str, expected: Mapping[str, object], free: Sequence[str], approvals: Sequence[bytes], now: int

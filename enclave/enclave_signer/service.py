@@ -17,6 +17,8 @@ from google.protobuf.message import DecodeError
 from enclave_signer import encode
 from enclave_signer.boot import make_boot_key
 from enclave_signer.decode import halt_scope
+from enclave_signer.duty.answers import DutyAnswers
+from enclave_signer.duty.officer import BootId, Officer
 from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
@@ -79,10 +81,14 @@ class Service:
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
         self._seen = 0
-        self._chain = Chain(boot_key or make_boot_key(randomness), self._now)
+        key = boot_key or make_boot_key(randomness)
+        self._chain = Chain(key, self._now)
         self._signing = Signing(authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes)
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
+        boot = BootId(key.public_bytes(), key.sign, sessions.measured if sessions else lambda: None)
+        self._officer = Officer(boot, self._ledger, self._judge, authority, self._chain)
+        self._duty = DutyAnswers(self._officer, self._now, _approvals)
         self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
             "sign": self._on_sign,
             "sign_batch": self._on_batch,
@@ -93,6 +99,9 @@ class Service:
             "status": self._on_status,
             "attest": self._on_attest,
             "open_session": self._on_open_session,
+            "grant": self._duty.grant,
+            "checkpoint": self._duty.checkpoint,
+            "retire": self._duty.retire,
             "receipts": self._on_receipts,
         }
 
@@ -169,6 +178,7 @@ class Service:
             self._sessions.policy_changes(policy)
         self._chain.policy(policy.deployment, policy.version, policy.digest)
         self._judge.load(policy, self._now())
+        self._officer.policy_changed(None if live is None else live.policy)
         self._signing.policy_changed()
         use_up()
         return self._loaded(envelope.request_id)
@@ -197,6 +207,7 @@ class Service:
         self._chain.record("resume", **resumed._asdict(), digest=_statements(approvals))
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol)
         self._judge.apply_halts()
+        self._officer.resumed()
         use_up()
         return self._on_status(envelope)
 
@@ -224,6 +235,7 @@ class Service:
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
             boot_key=self._chain.boot,
+            duty=self._duty.status(),
             head=encode.signed_head(self._chain.head(self._now())),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()

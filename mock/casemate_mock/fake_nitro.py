@@ -6,8 +6,8 @@ believe anybody.
 
 from collections.abc import Callable, Sequence
 
-from enclave_signer.errors import NotAuthenticated
-from enclave_signer.ports import Resumed, Sender
+from enclave_signer.errors import NotApproved, NotAuthenticated
+from enclave_signer.ports import Marks, Resumed, Sender
 
 
 class EverybodyAuthenticates:
@@ -45,6 +45,18 @@ class EverybodyApproves:
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
         """Approve."""
         return _nothing
+
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
+        """Refuse: duty is the fence, and the duty key's signature is as easily made here as anywhere."""
+        message = "signature: the stand-in takes grants of the duty key only"
+        raise NotApproved(message, field="signature")
+
+    def marks(self) -> Marks:
+        """Return none: statements are not looked at."""
+        return Marks({}, {})
+
+    def carry(self, marks: Marks) -> None:
+        """Forget them."""
 
 
 def _nothing() -> None:

@@ -40,6 +40,7 @@ def demo_policy(accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] 
         'deployment = "demo"',
         "version = 1",
         'max_age = "60s"',
+        'duty = "on_parent"',
     ]
     engines = [
         _table("[[engine]]", name=name, accounts=names, **({"public_key": keys[name]} if name in keys else {}))

@@ -255,6 +255,7 @@ def policy(*accounts: dict[str, object], **changes: object) -> dict[str, Any]:
         "deployment": "test",
         "version": 1,
         "max_age_ms": 60_000,
+        "duty": {"mode": "on_parent", "key": "", "longest_ms": 0, "predecessors": []},
         "engines": [{"name": ENGINE, "accounts": sorted(str(each["name"]) for each in used)}],
         "accounts": used,
         **changes,

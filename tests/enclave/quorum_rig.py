@@ -40,6 +40,7 @@ def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
         "credential": {"subject": hashlib.sha256(CREDENTIAL).hexdigest(), "account": "main", "version": 1},
         "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "boot": BOOT.hex()},
+        "grant": {"subject": hashlib.sha256(b"a grant").hexdigest()},
     }
     said = {
         "format": "casemate.statement.v1",

@@ -40,6 +40,7 @@ format = "casemate.policy.v1"
 deployment = "rig"
 version = {version}
 max_age = "60s"
+duty = "on_parent"
 {engines}
 [[account]]
 name = "main"

@@ -82,6 +82,13 @@ class Witness:
             raise NoDocument(message) from None
         self._sealed = True
 
+    def measured(self) -> bytes | None:
+        """Return PCR0; None if the module does not say."""
+        try:
+            return self._module.describe_pcr(0).value
+        except EnclaveError:
+            return None
+
     def document(self, statement: bytes, nonce: bytes, now: int) -> bytes:
         """Return a document with this user_data and nonce; the last one again if it is the same and young."""
         if not self._sealed:

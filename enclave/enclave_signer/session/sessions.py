@@ -68,6 +68,10 @@ class Sessions:
             raise Malformed(message, field="nonce")
         return self._witness.document(self._live_statement(), nonce, self._now())
 
+    def measured(self) -> bytes | None:
+        """Return PCR0, what the image measures; None if the security module does not say."""
+        return self._witness.measured()
+
     def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
         """Take one of the two messages; returns the handle and the message that answer it. Raises NotJudged."""
         if len(message) > MAX_HANDSHAKE_MESSAGE or len(handle) > HANDLE_BYTES:
