@@ -48,6 +48,8 @@ def decide(state: State, seen: Sequence[Observation], terms: Terms, now: int, wi
     """Return what to write, send and say. ``seen`` has the gateways in the operator's order of preference."""
     round_ = _Round(state, terms, now, wishes)
     healthy = [each for each in seen if round_.witness(each)]
+    if wishes.look_only:
+        return Decision(round_.state, (), tuple(round_.alarms))
     for each in healthy:
         round_.retire(each)
     round_.renew(healthy)
@@ -132,8 +134,8 @@ class _Round:
             if any(self._fit(one) for one in healthy if one.boot != each.boot):
                 return
         half = boot.grant.not_after - (boot.grant.not_after - boot.grant.not_before) // 2
-        # What it had taken is in force no more: the policy changed under it.
-        ended = boot.taken == boot.grant.sequence > boot.witnessed.granted
+        # What it had taken is in force no more, or not for all: the policy changed under it.
+        ended = boot.taken == boot.grant.sequence and boot.witnessed.covered != boot.grant.accounts
         if self._now >= half or ended:
             self._issue(each)
         elif boot.witnessed.granted < boot.grant.sequence:

@@ -59,7 +59,8 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A verified checkpoint: its signed bytes, and what of it matters here. ``granted``: the grant in force, or 0."""
+    """A verified checkpoint: its signed bytes, and what of it matters here. ``granted``: the grant in force, or
+    0; ``covered``: its accounts."""
 
     data: bytes
     signature: bytes
@@ -68,6 +69,7 @@ class Checkpoint:
     time: int
     retired: bool
     granted: int
+    covered: tuple[str, ...] = ()
     halts: tuple[Halt, ...] = ()
 
 
@@ -203,7 +205,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the operator said beside the configuration. ``retire``: gateways whose boots are to retire."""
+    """What the operator said beside the configuration. ``retire``: gateways whose boots are to retire.
+
+    ``look_only``: take up what was seen and send nothing.
+    """
 
     fresh: bool = False
     retire: frozenset[str] = frozenset()
+    look_only: bool = False
