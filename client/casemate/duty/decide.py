@@ -54,7 +54,7 @@ def decide(state: State, seen: Sequence[Observation], terms: Terms, now: int, wi
         round_.retire(each)
     round_.renew(healthy)
     round_.succeed(healthy)
-    round_.judge()
+    round_.judge(healthy)
     return Decision(round_.state, tuple(round_.sends), tuple(round_.alarms))
 
 
@@ -97,7 +97,9 @@ class _Round:
             begun = known.begun or (known.grant is not None and each.field in _FIRST)
             taken = max(known.taken, shown.granted)
             self._put(each.boot, replace(known, gateway=each.gateway, witnessed=shown, taken=taken, begun=begun))
-        return self._recent(each)
+        if not each.alive:
+            self._say(Alarm.GATEWAY_LOST, each.gateway, "the enclave is away; its host shows the last checkpoint")
+        return each.alive and self._recent(each)
 
     def _recent(self, each: Seen) -> bool:
         behind = self._now - each.checkpoint.time
@@ -148,11 +150,6 @@ class _Round:
         # A holder that can still be renewed keeps its duty.
         if not ended or any(send.boot == self.state.holder and isinstance(send.what, Grant) for send in self.sends):
             return
-        for each in healthy:
-            boot = self.state.boots[each.boot]
-            if boot.grant and each.boot != self.state.holder and not boot.retired:
-                text = "held duty before another boot did: restart this enclave, a new boot can take over"
-                self._say(Alarm.SUPERSEDED, each.gateway, text)
         for each in filter(self._fit, healthy):
             if self._now >= free_from(self.state, each.boot, self._terms.margin):
                 self._issue(each)
@@ -162,8 +159,13 @@ class _Round:
         boot = self.state.boots[each.boot]
         return boot.grant is None and not (boot.retired or boot.forked or boot.retire is not None)
 
-    def judge(self) -> None:
-        """Say so where nobody is on duty."""
+    def judge(self, healthy: Sequence[Seen]) -> None:
+        """Say so where nobody is on duty, and who cannot be."""
+        for each in healthy:
+            boot = self.state.boots[each.boot]
+            if boot.grant and each.boot != self.state.holder and not boot.retired:
+                text = "held duty before another boot did: restart this enclave, a new boot can take over"
+                self._say(Alarm.SUPERSEDED, each.gateway, text)
         holder = self.state.boots.get(self.state.holder)
         if holder is None or holder.retired or holder.forked or self._now >= holder.until:
             self._say(Alarm.NO_DUTY, "", "no boot has a grant in force: creates and amends are refused")

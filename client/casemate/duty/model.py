@@ -153,6 +153,7 @@ class State:
 class Seen:
     """A gateway, the attested boot behind it, and that boot's checkpoint.
 
+    ``alive``: whether the enclave gave the checkpoint now; else its host had kept it, and that is all there is to see.
     ``refused``: why the enclave did not take the last grant, with the field at fault, as its host tells it.
     """
 
@@ -160,6 +161,7 @@ class Seen:
     boot: bytes
     pcr0: bytes
     checkpoint: Checkpoint
+    alive: bool = True
     refused: str = ""
     field: str = ""
 
