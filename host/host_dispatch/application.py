@@ -8,6 +8,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from host_dispatch.api.dispatch import DispatchService
+from host_dispatch.api.duty import LastCheckpoint
 from host_dispatch.api.operator import OperatorService
 from host_dispatch.api.reads import Reads
 from host_dispatch.api.server import OPERATOR, ORDER_DISPATCH, ApiServer
@@ -98,7 +99,8 @@ class Host:
         dispatch = DispatchService(self.runner, self.hub, Reads(self.runner))
         stream = StreamService(dispatch, max_unanswered=config.max_unanswered)
         dispatch.add_to(self.server, ORDER_DISPATCH, stream.stream, VenueWatch(self.runner.sites).watch)
-        OperatorService(self.runner, self.journal, self._collector).add_to(self.server, OPERATOR)
+        last = LastCheckpoint(config.journal.with_name(f"{config.journal.name}.checkpoint"))
+        OperatorService(self.runner, self.journal, self._collector, last).add_to(self.server, OPERATOR)
         if config.insecure_plaintext_tcp and config.tls is None:
             _log.warning("INSECURE: plaintext TCP is on; whoever reaches the port can trade. Development only.")
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)

@@ -33,9 +33,13 @@ from tests.enclave.enclave_rig import (
     START,
     account,
     exposure,
+    instrument,
     limit,
     order,
     plain,
+)
+from tests.enclave.enclave_rig import (
+    grant as rights,
 )
 
 ALLOWED = "grant:g"
@@ -68,12 +72,12 @@ def test_s13_without_a_grant_creates_and_amends_are_refused_and_cancels_and_read
     assert buy(enclave, "o-2") == "duty"
     assert other(enclave, "amend", client_order_id="o-1", quantity="2") == "duty"
     assert other(enclave, "cancel", client_order_id="o-1") == ALLOWED
+    assert enclave.derived("o-1", signer_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
     assert other(enclave, "cancel_all") == ALLOWED
     assert other(enclave, "query", client_order_id="o-1") == ALLOWED
     assert other(enclave, "open_orders") == ALLOWED
     assert other(enclave, "balances") == ALLOWED
     assert other(enclave, "order_closed", client_order_id="o-1", filled_quantity="1") == "order_closed"
-    assert enclave.derived("o-1", signer_pb2.OPERATION_CANCEL).WhichOneof("answer") == "judged"
 
 
 def test_s13_a_boot_without_any_grant_says_why_it_signs_nothing_new() -> None:
@@ -223,6 +227,14 @@ def test_s13_a_replayed_grant_is_refused() -> None:
     enclave.grant(sequence=7)
     assert enclave.refused(sequence=7) == "sequence"
     assert enclave.refused(sequence=6) == "sequence"
+
+
+def test_s13_a_grant_ends_after_every_grant_before_it() -> None:
+    enclave = boot()
+    end = enclave.grant().not_after
+    assert enclave.refused(not_after=end) == "not_after"
+    assert enclave.refused(not_after=end - SECOND) == "not_after"
+    enclave.grant(not_after=end + 1)
 
 
 def test_s13_twin_enclaves_a_grant_is_for_one_of_them() -> None:
@@ -713,3 +725,46 @@ def test_s4_sequences_and_versions_survive_a_reboot_by_the_checkpoint() -> None:
         second.approve_policy(POLICY, approvals(0, 1, kind="policy", sequence=5), NOW)
     second.approve_policy(POLICY, approvals(0, 1, kind="policy", sequence=6), NOW)
     assert second.marks().bundles == {"main": 4}
+
+
+def test_s13_what_a_lost_boot_may_have_opened_is_reserved() -> None:
+    """Half of 1000 at the band's lowest price, 50, is 10 at most; the checkpoint shows none of it."""
+    accounts = account(
+        instruments=[instrument(BTC, price_min="50")],
+        grants=[rights(symbols=[BTC])],
+        limits=[limit("hour", window_ms=3_600_000, max_notional="1000", symbols=[BTC])],
+        exposures=[exposure(max_quantity="12")],
+    )
+    first = boot(duty_policy(accounts))
+    first.grant(share=[1, 2])
+    stored = first.checkpoint()
+    assert buy(first, "o-1", quantity="5") == ALLOWED
+    second = boot(duty_policy(accounts), now=START + MINUTE)
+    second.go_on(stored, START + MINUTE)
+    assert buy(second, "o-2", quantity="3") == "exposure:x"
+    assert buy(second, "o-3", quantity="1") == ALLOWED
+
+
+def test_s13_a_slot_that_filled_after_the_last_checkpoint_is_in_the_next_one() -> None:
+    enclave = boot(hourly())
+    enclave.grant(not_after=START + 300 * SECOND)
+    spent = []
+    for number in range(4):
+        assert buy(enclave, f"o-{number}", quantity="1") == ALLOWED
+        hour = said(enclave.checkpoint())["accounts"][ACCOUNT]["limits"]["hour"]
+        spent.append(sum(int(each[1]) for each in hour["slots"]))
+        assert hour["left"] == [str(1000 - spent[-1]), 9 - number]
+        enclave.later(seconds=10 * (number % 2))
+    assert spent == [100, 200, 300, 400]
+
+
+def test_s13_a_checkpoint_lets_go_of_slots_that_have_passed() -> None:
+    document = duty_policy(account(limits=[limit("second", window_ms=1000)]))
+    enclave = boot(document)
+    enclave.grant()
+    sizes = set()
+    for number in range(40):
+        buy(enclave, f"o-{number}")
+        enclave.later(ms=300)
+        sizes.add(len(said(enclave.checkpoint())["accounts"][ACCOUNT]["limits"]["second"]["slots"]))
+    assert max(sizes) <= 4

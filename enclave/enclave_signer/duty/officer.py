@@ -74,6 +74,7 @@ class Officer:
         "_boot",
         "_chain",
         "_covered",
+        "_ends",
         "_grant",
         "_judge",
         "_ledger",
@@ -96,6 +97,8 @@ class Officer:
         # Accounts that the grant still covers: a reload may end it for some.
         self._covered: frozenset[str] = frozenset()
         self._sequence = 0
+        # The end of the latest grant.
+        self._ends = 0
         self._started = False
         self._retired = False
         self._resumed_at = 0
@@ -224,6 +227,9 @@ class Officer:
             no("policy_version", f"the live policy is version {policy.version}")
         if not self._chain.holds(*grant.head):
             no("head", "not in the receipt chain of this boot, or no longer remembered")
+        if grant.not_after <= self._ends:
+            # A successor tells by the end whether another grant came after the one that a checkpoint shows.
+            no("not_after", "expected an end after that of every grant before it")
         if self._started and (grant.fresh or grant.continues is not None):
             no("fresh" if grant.fresh else "continues", "only the first grant of a boot says how it begins")
         if grant.head[0] < self._resumed_at and any(not self._stands(halt) for halt in grant.halts):
@@ -285,7 +291,8 @@ class Officer:
         for halt in grant.halts:
             if not self._stands(halt):
                 self._ledger.halts.add(Standing(*halt, now, every))
-        self._sequence, self._grant, self._covered = grant.sequence, grant, frozenset(grant.accounts)
+        self._sequence, self._ends = grant.sequence, grant.not_after
+        self._grant, self._covered = grant, frozenset(grant.accounts)
         for name in grant.accounts:
             ledger = self._ledger.account(name)
             for limit in live.policy.accounts[name].limits:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from dispatch_api.v1 import dispatch_pb2 as wire
 from host_dispatch import __version__
 from host_dispatch.api import checks
+from host_dispatch.api.duty import DutyCalls, LastCheckpoint
 from host_dispatch.api.replies import submit_reply
 from host_dispatch.dispatcher.dispatch import END
 from host_dispatch.errors import NotTakenError, Reason
@@ -29,11 +30,18 @@ _HALT_NS: Final = 60_000_000_000
 class OperatorService:
     """Handlers take and give serialised messages."""
 
-    def __init__(self, runner: Runner, journal: SqliteJournal, collector: Collector | None = None) -> None:
-        """``journal`` tells the head, ``collector`` its pauses."""
+    def __init__(
+        self,
+        runner: Runner,
+        journal: SqliteJournal,
+        collector: Collector | None = None,
+        checkpoint: LastCheckpoint | None = None,
+    ) -> None:
+        """``journal`` tells the head, ``collector`` its pauses; ``checkpoint`` is where the newest one is kept."""
         self._runner = runner
         self._journal = journal
         self._collector = collector
+        self._duty = DutyCalls(runner.link, checkpoint or LastCheckpoint(None))
 
     async def status(self, data: bytes, _: Context) -> bytes:
         """Tell how things are; works while the enclave does not."""
@@ -138,5 +146,8 @@ class OperatorService:
                 "LoadPolicy": self.load_policy,
                 "Provision": self.provision,
                 "Attest": self.attest,
+                "Grant": self._duty.grant,
+                "Checkpoint": self._duty.checkpoint,
+                "Retire": self._duty.retire,
             },
         )

@@ -325,12 +325,14 @@ class CheckpointRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Checkpoint(_message.Message):
-    __slots__ = ("checkpoint", "signature")
+    __slots__ = ("checkpoint", "signature", "stored")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: bytes
     signature: bytes
-    def __init__(self, checkpoint: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    stored: bool
+    def __init__(self, checkpoint: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., stored: _Optional[bool] = ...) -> None: ...
 
 class Retire(_message.Message):
     __slots__ = ("statement", "signature", "approvals")
