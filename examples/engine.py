@@ -3,7 +3,7 @@
 Run it against the stand-ins:
 
     casemate-mock all --dir /tmp/casemate --keep &
-    python examples/engine.py unix:/tmp/casemate/gateway.sock demo-engine okx-spot okx BTC/USDT
+    python examples/engine.py /tmp/casemate/demo-engine.toml okx-spot okx BTC/USDT
 """
 
 # ruff: noqa: INP001, T201 - a script that prints
@@ -14,7 +14,7 @@ import asyncio
 import sys
 from decimal import Decimal
 
-from casemate import Gateway, OrderIntent, OrderState, Side, SubmitResult, UnauthenticatedSealer
+from casemate import Gateway, OrderIntent, OrderState, Side, SubmitResult
 from casemate.errors import NotJudged, OutcomeUnknown
 
 FAIR = Decimal(60_000)
@@ -42,10 +42,10 @@ async def quote(gateway: Gateway, where: tuple[str, str, str], side: Side, price
     return result
 
 
-async def main(target: str, engine: str, *where: str) -> None:
+async def main(profile: str, *where: str) -> None:
     """Quote three times, then leave nothing behind."""
     account, venue, symbol = where
-    async with Gateway(target, UnauthenticatedSealer(engine)) as gateway:
+    async with Gateway.connect(profile) as gateway:
         await gateway.wait_ready()
         for step in range(3):
             fair = FAIR + step

@@ -2,9 +2,9 @@
 
 # ruff: noqa: INP001, T201 - a script that prints
 
-from casemate import OrderIntent, SyncGateway, UnauthenticatedSealer
+from casemate import OrderIntent, SyncGateway
 
-with SyncGateway("unix:/tmp/casemate/gateway.sock", UnauthenticatedSealer("demo-engine")) as gateway:
+with SyncGateway.connect("/tmp/casemate/demo-engine.toml") as gateway:
     answer = gateway.submit(
         OrderIntent.limit("binance-spot", "binance", "BTC/USDT", "BUY", quantity="0.001", price="59000")
     )

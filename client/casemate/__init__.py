@@ -35,6 +35,7 @@ from casemate.models import (
     Verdict,
     WaitFor,
 )
+from casemate.profile import Profile, ProfileError, read_profile
 from casemate.sealing import Sealer, UnauthenticatedSealer
 from casemate.session import AttestedSealer, Pins
 from casemate.stream import OrderStream
@@ -62,6 +63,8 @@ __all__ = [
     "OrderStream",
     "OrderType",
     "Pins",
+    "Profile",
+    "ProfileError",
     "ReadResult",
     "Sealer",
     "SelfTradePrevention",
@@ -77,4 +80,5 @@ __all__ = [
     "Verdict",
     "WaitFor",
     "new_client_order_id",
+    "read_profile",
 ]

@@ -29,7 +29,7 @@ from casemate.quorum.statements import read_policy
 from casemate.session.forms import POLICY_PCR, first_policy_register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 VERIFIED: Final = 0
 REFUSED: Final = 1
@@ -54,10 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command = commands.add_parser("verify", help="verify an attestation document", description=__doc__)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("document", metavar="DOC", help="a file with raw CBOR, base64 or hex; - is standard input")
-    command.add_argument(
-        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
-        help="the register N must have this value; given twice for one N, any of the values",
-    )  # fmt: skip
+    add_pins(command)
     command.add_argument(
         "--policy", metavar="FILE", type=_policy, help="PCR16 must commit to this compiled policy, the boot's first one"
     )
@@ -65,11 +62,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.add_argument("--nonce", metavar="HEX", type=_nonce, help="the document must carry this nonce")
     command.add_argument("--at", metavar="TIME", type=_time, help="verify at this ISO 8601 or epoch time, not now")
     command.add_argument("--max-age", metavar="DURATION", type=_duration, help="as in 500ms, 60s, 5m, 3h")
-    command.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
     command.add_argument(
         "--allow-debug", action="store_true", help="accept an enclave in debug mode, which its host can read"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def add_pins(parser: argparse.ArgumentParser) -> None:
+    """Add --pcr and --root, which other commands take too."""
+    parser.add_argument(
+        "--pcr", metavar="N=HEX", type=pcr_option, action="append", default=[],
+        help="the register N must have this value; given twice for one N, any of the values",
+    )  # fmt: skip
+    parser.add_argument("--root", metavar="PEM", type=root_option, help="trust this root instead of AWS's (stand-ins)")
+
+
+def expected_pcrs(pairs: Iterable[tuple[int, bytes]]) -> dict[int, set[bytes]]:
+    """Return the values that --pcr names, by register."""
+    pcrs: dict[int, set[bytes]] = {}
+    for index, value in pairs:
+        pcrs.setdefault(index, set()).add(value)
+    return pcrs
 
 
 def main(argv: Sequence[str], *, now_ms: Callable[[], int] = system_now_ms) -> int:
@@ -106,12 +119,9 @@ def run(arguments: argparse.Namespace, *, now_ms: Callable[[], int] = system_now
 
 
 def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> AttestationError | None:
-    pcrs: dict[int, set[bytes]] = {}
-    for index, value in arguments.pcr:
-        pcrs.setdefault(index, set()).add(value)
+    pcrs = expected_pcrs(arguments.pcr)
     if arguments.policy is not None:
-        register = first_policy_register(arguments.quorum, arguments.policy)
-        pcrs[POLICY_PCR] = {register}
+        pcrs[POLICY_PCR] = {first_policy_register(arguments.quorum, arguments.policy)}
     try:
         verify(
             document,
@@ -165,7 +175,7 @@ def _read(name: str) -> bytes:
         return file.read(_MAX_INPUT_BYTES)
 
 
-def _pcr(text: str) -> tuple[int, bytes]:
+def pcr_option(text: str) -> tuple[int, bytes]:
     match = re.fullmatch(r"([0-9]{1,2})=(?:0x)?([0-9a-fA-F]+)", text)
     if match is None or int(match[1]) >= PCR_COUNT or len(match[2]) != 2 * PCR_BYTES:
         message = f"expected N=HEX with N below {PCR_COUNT} and {2 * PCR_BYTES} hexadecimal digits, got {text!r}"
@@ -223,7 +233,7 @@ def _digest(text: str, check: Callable[[bytes], object]) -> bytes:
     return hashlib.sha256(content).digest()
 
 
-def _root(text: str) -> x509.Certificate:
+def root_option(text: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(Path(text).read_bytes())
     except (OSError, ValueError) as error:

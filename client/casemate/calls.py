@@ -134,7 +134,7 @@ class Calls:
         """Anything that reads from the venue."""
 
         def answered(reply: dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About) -> models.ReadResult:
-            return wire.read_result(reply, self._proven(reply.proof, sealed, who))
+            return wire.read_result(reply, self.proven(reply, sealed, who))
 
         request = self.request(intent)
         return self._call(DISPATCH + "Read", intent, request, answered, dispatch_pb2.ReadReply)
@@ -170,11 +170,15 @@ class Calls:
             session=sealed.session if self.sessions else b"",
         )
 
+    def who(self, intent: intents.Intent) -> About:
+        """Which order to ask about if the outcome is unknown."""
+        return about(intent)
+
     def answered(
         self, reply: dispatch_pb2.SubmitReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> models.SubmitResult:
         """Read the answer to an intent; raises Unproven where it should carry the enclave's word and does not."""
-        return wire.submit_result(reply, self._proven(reply.proof, sealed, who))
+        return wire.submit_result(reply, self.proven(reply, sealed, who))
 
     def item(
         self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
@@ -221,15 +225,16 @@ class Calls:
             session,
         )
 
-    def _proven(
-        self, proof: signer_pb2.VerdictProof, sealed: intent_pb2.SealedIntent, who: About
+    def proven(
+        self, reply: dispatch_pb2.SubmitReply | dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About
     ) -> signer_pb2.Verdict | None:
+        """Return the enclave's own verdict; None where no session says it. Raises Unproven."""
         if self.sessions is None:
             return None
-        if not self.sessions.proves(sealed.session, sealed.counter, proof):
+        if not self.sessions.proves(sealed.session, sealed.counter, reply.proof, reply.receipt):
             message = "the answer does not carry the enclave's word"
             raise errors.Unproven(message, *who)
-        return signer_pb2.Verdict.FromString(proof.verdict)
+        return signer_pb2.Verdict.FromString(reply.proof.verdict)
 
 
 def no_session(error: errors.CasemateError) -> errors.CasemateError:
@@ -286,13 +291,39 @@ def unpause() -> Call[models.Status]:
     return Call(OPERATOR + "Unpause", dispatch_pb2.UnpauseRequest().SerializeToString(), _status)
 
 
+def receipts(boot: bytes, from_sequence: int, limit: int) -> Call[dispatch_pb2.StoredReceipts]:
+    """A page of receipts from the host's journal; ``boot`` empty: of the newest."""
+    request = dispatch_pb2.StoredReceiptsRequest(boot=boot, from_sequence=from_sequence, limit=limit)
+    return Call(OPERATOR + "Receipts", request.SerializeToString(), dispatch_pb2.StoredReceipts.FromString)
+
+
 def load_policy(policy: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
     """Give the enclave a policy in its canonical form."""
     request = signer_pb2.LoadPolicy(policy=policy, approvals=approvals)
     return Call(OPERATOR + "LoadPolicy", request.SerializeToString(), _loaded)
 
 
+def attest(nonce: bytes) -> Call[bytes]:
+    """Ask for an attestation document; whoever asked verifies it."""
+    request = signer_pb2.Attest(nonce=nonce)
+    return Call(
+        OPERATOR + "Attest", request.SerializeToString(), lambda raw: signer_pb2.Attested.FromString(raw).document
+    )
+
+
+def provision_bundle(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Give the enclave one account's credential, sealed to its own key."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)
+
+
+def unseal(account: str, bundle: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
+    """Have the host ask KMS to open one account's sealed credential for the enclave."""
+    request = signer_pb2.Provision(account=account, bundle=bundle, approvals=approvals)
+    return Call(OPERATOR + "Unseal", request.SerializeToString(), _loaded)
+
+
 def provision(account: str, credential: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
-    """Give the enclave one account's credential."""
+    """Give the development stand-in one account's credential in clear."""
     request = signer_pb2.Provision(account=account, credential=credential, approvals=approvals)
     return Call(OPERATOR + "Provision", request.SerializeToString(), _loaded)

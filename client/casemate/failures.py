@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DETAILS: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "casemate"
 _BAD: Final = frozenset({"MALFORMED", "TOO_LARGE", "BAD_POLICY", "BAD_CREDENTIAL"})
-_NOT_ALLOWED: Final = frozenset({"NOT_AUTHENTICATED", "NOT_APPROVED", "NO_RIGHT"})
+_NOT_ALLOWED: Final = frozenset({"NOT_AUTHENTICATED", "NOT_APPROVED", "NO_RIGHT", "KMS_DENIED"})
 _NOT_ALLOWED_CODES: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 # Statuses that gRPC itself makes before a handler ran: nothing was judged.
 _BEFORE_HANDLER: Final = frozenset(

@@ -23,18 +23,24 @@ from casemate import calls, errors, intents
 from casemate.channel import can_connect, endpoint_of, identity
 from casemate.failures import not_connected, translate_async
 from casemate.models import WaitFor
+from casemate.profile import read_profile
 from casemate.stream import OrderStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from casemate import models
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from casemate.stream import Maker
+    from dispatch_api.v1 import dispatch_pb2
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741 - I for intent
+R = TypeVar("R")
 
 DEFAULT_TIMEOUT_S: Final = 10.0
 _RECONNECT_S: Final = 0.2
@@ -61,6 +67,21 @@ class Gateway:
         # As far as the last call knew.
         self._connected = False
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        profile: Path | str,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        validity_ns: int = calls.DEFAULT_VALIDITY_NS,
+    ) -> Self:
+        """Connect as a profile file says: gateway, engine, its key, and the enclave that it must be.
+
+        Raises :class:`casemate.profile.ProfileError`. Sessions open with the first intent.
+        """
+        said = read_profile(profile)
+        return cls(said.gateway(), said.sealer(), timeout_s=timeout_s, validity_ns=validity_ns)
 
     async def __aenter__(self) -> Self:
         """Return the gateway."""
@@ -93,7 +114,7 @@ class Gateway:
         timeout_s: float | None = None,
     ) -> models.SubmitResult:
         """Send one order and wait until it is signed, sent or acknowledged."""
-        return await self._send(lambda: self._calls.submit(order, wait_for), timeout_s)
+        return await self.send(lambda: self._calls.submit(order, wait_for), timeout_s)
 
     async def submit_batch(
         self,
@@ -103,7 +124,7 @@ class Gateway:
         timeout_s: float | None = None,
     ) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
         """Send up to 64 intents in one call; each gets its own answer, in order."""
-        return await self._send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
+        return await self.send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
 
     async def cancel(
         self,
@@ -123,7 +144,7 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def cancel_all(
         self,
@@ -136,11 +157,11 @@ class Gateway:
     ) -> models.SubmitResult:
         """Cancel every open order of one symbol."""
         intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Change an order's quantity and/or price; judged as a new order."""
-        return await self._send(lambda: self._calls.submit(amend), timeout_s)
+        return await self.send(lambda: self._calls.submit(amend), timeout_s)
 
     async def close_order(
         self,
@@ -156,7 +177,7 @@ class Gateway:
             client_order_id=client_order_id,
             filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
         )
-        return await self._send(lambda: self._calls.submit(intent), timeout_s)
+        return await self.send(lambda: self._calls.submit(intent), timeout_s)
 
     async def query(
         self,
@@ -176,18 +197,18 @@ class Gateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return await self._send(lambda: self._calls.read(intent), timeout_s)
+        return await self.send(lambda: self._calls.read(intent), timeout_s)
 
     async def open_orders(
         self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
     ) -> models.ReadResult:
         """Ask the venue for the open orders of one symbol."""
         intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
-        return await self._send(lambda: self._calls.read(intent), timeout_s)
+        return await self.send(lambda: self._calls.read(intent), timeout_s)
 
     async def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
         """Ask the venue for the account's balances."""
-        return await self._send(
+        return await self.send(
             lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s
         )
 
@@ -226,12 +247,16 @@ class Gateway:
                 return
             await asyncio.sleep(_RECONNECT_S)
 
-    def stream(self, *, wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream:
+    def stream(self, *, wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream[intents.Intent, models.SubmitResult]:
         """Open one long-lived stream for many orders: ``async with gateway.stream() as stream``."""
+        return self.stream_of(self._calls, wait_for)
+
+    def stream_of(self, make: Maker[I, R], wait_for: WaitFor = WaitFor.ACKNOWLEDGED) -> OrderStream[I, R]:
+        """Open one for intents in another form; ``make`` must seal under this gateway's sealer."""
         method = self._channel.stream_stream(
             calls.DISPATCH + "Stream", request_serializer=identity, response_deserializer=identity
         )
-        return OrderStream(method, self._calls, wait_for, self._timeout, self._ready)
+        return OrderStream(method, make, wait_for, self._timeout, self.open_session)
 
     async def status(self, *, timeout_s: float | None = None) -> models.Status:
         """Return the host's and the enclave's status."""
@@ -239,7 +264,7 @@ class Gateway:
 
     async def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
-        return await self._send(lambda: self._calls.halt(halt), timeout_s)
+        return await self.send(lambda: self._calls.halt(halt), timeout_s)
 
     async def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, last: int, timeout_s: float | None = None
@@ -261,11 +286,33 @@ class Gateway:
         """End a pause."""
         return await self._call(calls.unpause(), timeout_s)
 
+    async def receipts(
+        self, boot: bytes = b"", from_sequence: int = 0, limit: int = 0, *, timeout_s: float | None = None
+    ) -> dispatch_pb2.StoredReceipts:
+        """Return a page of receipts as the host stored them, unchecked; ``casemate audit verify`` checks them."""
+        return await self._call(calls.receipts(boot, from_sequence, limit), timeout_s)
+
     async def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
     ) -> models.Loaded:
         """Give the enclave a policy in its canonical form."""
         return await self._call(calls.load_policy(policy, approvals), timeout_s)
+
+    async def attest(self, nonce: bytes, *, timeout_s: float | None = None) -> bytes:
+        """Return the enclave's attestation document, unverified; ``nonce`` has 16 to 64 bytes."""
+        return await self._call(calls.attest(nonce), timeout_s)
+
+    async def provision_bundle(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Give the enclave one account's credential, sealed to its own key."""
+        return await self._call(calls.provision_bundle(account, bundle, approvals), timeout_s)
+
+    async def unseal(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Have the host ask KMS to open one account's sealed credential for the enclave."""
+        return await self._call(calls.unseal(account, bundle, approvals), timeout_s)
 
     async def provision(
         self,
@@ -275,16 +322,19 @@ class Gateway:
         *,
         timeout_s: float | None = None,
     ) -> models.Loaded:
-        """Give the enclave one account's credential."""
+        """Give the development stand-in one account's credential in clear."""
         return await self._call(calls.provision(account, credential, approvals), timeout_s)
 
-    async def _send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
-        """Make a call that hands an intent over; it is sealed when there is a session."""
-        await self._ready()
+    async def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
+        """Make a call that hands an intent over; ``make`` seals it, when there is a session."""
+        await self.open_session()
         return await self._call(make(), timeout_s)
 
-    async def _ready(self) -> None:
-        """Open a session if it is time; raises NotReady or NotAttested if there is none then."""
+    async def open_session(self) -> None:
+        """Open or renew the session if it is time: every call that needs one does so by itself.
+
+        Raises NotReady or NotAttested if there is none then.
+        """
         sessions = self._calls.sessions
         if sessions is None or not sessions.due():
             return
@@ -310,6 +360,14 @@ class Gateway:
                     step = opening.send(answer)
         except StopIteration:
             return
+
+    async def call(self, call: calls.Call[T], timeout_s: float | None = None) -> T:
+        """Make a call that hands no intent over."""
+        return await self._call(call, timeout_s)
+
+    def follow(self, call: calls.Call[T]) -> AsyncIterator[T]:
+        """Make a call with a streamed answer; ends when the host ends it."""
+        return self._stream(call)
 
     async def _call(self, call: calls.Call[T], timeout_s: float | None) -> T:
         method = self._methods.get(call.method)

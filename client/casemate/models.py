@@ -165,6 +165,8 @@ class Phase(IntEnum):
     AWAITING_POLICY = 1
     AWAITING_CREDENTIALS = 2
     READY = 3
+    # A sealed bundle could not be opened: the boot answers nothing more, and its process ends.
+    ENDED = 4
 
 
 class VenueHealth(IntEnum):
@@ -234,18 +236,27 @@ class ExecutionReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Where a decision is in the enclave's chain of receipts: its number and its hash, hexadecimal."""
+
+    sequence: int
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitResult:
     """The answer to one judged intent.
 
     ``report`` is the host's claim (see :class:`ExecutionReport`), None where there is none. ``repeated``: the
-    same intent came before and nothing was sent again. ``authenticated``: the verdict is the enclave's own word;
-    else it is as the host tells it.
+    same intent came before and nothing was sent again. ``authenticated``: the verdict is the enclave's own word,
+    and so is ``receipt``; else both are as the host tells them.
     """
 
     verdict: Verdict
     report: ExecutionReport | None
     repeated: bool = False
     authenticated: bool = False
+    receipt: Receipt | None = None
 
     @property
     def allowed(self) -> bool:
@@ -311,6 +322,7 @@ class ReadResult:
     orders: tuple[VenueOrder, ...] = ()
     balances: tuple[Balance, ...] = ()
     authenticated: bool = False
+    receipt: Receipt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,8 +54,8 @@ class SessionSealer(Sealer, Protocol):
     def lost(self, session: bytes) -> None:
         """The session is not known any more."""
 
-    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof) -> bool:
-        """Whether the enclave itself gave this answer to the intent of that session and counter."""
+    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof, receipt: bytes) -> bool:
+        """Whether the enclave itself gave this answer, with this receipt, to the intent of that session and counter."""
 
 
 class UnauthenticatedSealer:

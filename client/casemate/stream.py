@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import grpc.aio
 
@@ -21,25 +21,46 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
 
-    from casemate import intents, models
     from casemate.models import WaitFor
+    from signer_api.v1 import intent_pb2
+
+
+I = TypeVar("I")  # noqa: E741 - I for intent
+R = TypeVar("R")
+I_in = TypeVar("I_in", contravariant=True)
+R_out = TypeVar("R_out", covariant=True)
+
+
+class Maker(Protocol[I_in, R_out]):
+    """Seals intents of one form, and reads what comes back."""
+
+    def who(self, intent: I_in) -> About:
+        """Which order it is about."""
+
+    def request(self, intent: I_in, wait_for: WaitFor) -> dispatch_pb2.SubmitRequest:
+        """Seal one intent. Raises CasemateError."""
+
+    def item(
+        self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
+    ) -> R_out | errors.CasemateError:
+        """Read the answer, or (as a value) why there is none."""
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _Waiting(Generic[R]):
     request: dispatch_pb2.SubmitRequest
     about: About
-    answer: asyncio.Future[models.SubmitResult]
+    answer: asyncio.Future[R]
     sent: bool = False
 
 
-class OrderStream:
+class OrderStream(Generic[I, R]):
     """Use as ``async with gateway.stream() as stream``; :meth:`submit` may be called by many tasks at once."""
 
     def __init__(
         self,
         method: grpc.aio.StreamStreamMultiCallable[bytes, bytes],
-        make: calls.Calls,
+        make: Maker[I, R],
         wait_for: WaitFor,
         timeout_s: float,
         ready: Callable[[], Awaitable[None]],
@@ -50,8 +71,8 @@ class OrderStream:
         self._wait_for = wait_for
         self._timeout = timeout_s
         self._ready = ready
-        self._queue: deque[_Waiting] = deque()
-        self._unanswered: dict[tuple[int, int], _Waiting] = {}
+        self._queue: deque[_Waiting[R]] = deque()
+        self._unanswered: dict[tuple[int, int], _Waiting[R]] = {}
         self._limit = 0
         self._batch = 0
         self._wake = asyncio.Event()
@@ -62,6 +83,11 @@ class OrderStream:
     def limit(self) -> int:
         """Unanswered intents that the host allows; 0 until it said so."""
         return self._limit
+
+    @property
+    def closed(self) -> bool:
+        """Whether it ended: nothing more can be sent."""
+        return self._broken is not None
 
     @property
     def unanswered(self) -> int:
@@ -84,13 +110,13 @@ class OrderStream:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def submit(self, intent: intents.Intent, *, timeout_s: float | None = None) -> models.SubmitResult:
+    async def submit(self, intent: I, *, timeout_s: float | None = None) -> R:
         """Send one intent and wait for its answer; errors as those of :meth:`casemate.Gateway.submit`."""
         if self._broken is not None:
             raise errors.NotReady("STREAM_CLOSED", f"not sent: {_cause(self._broken)}", retry_can_help=True)
         await self._ready()
-        future: asyncio.Future[models.SubmitResult] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(self._make.request(intent, self._wait_for), calls.about(intent), future)
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(self._make.request(intent, self._wait_for), self._make.who(intent), future)
         self._queue.append(waiting)
         self._wake.set()
         try:
@@ -99,7 +125,7 @@ class OrderStream:
         except TimeoutError:
             raise self._overdue(waiting) from None
 
-    def _overdue(self, waiting: _Waiting) -> errors.CasemateError:
+    def _overdue(self, waiting: _Waiting[R]) -> errors.CasemateError:
         if waiting.sent:
             return errors.DeadlineExceeded("no answer within the deadline", *waiting.about)
         self._queue.remove(waiting)
@@ -124,7 +150,7 @@ class OrderStream:
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 return  # the reader sees the same end, with its reason
 
-    def _next_batch(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_Waiting[R]]:
         room = min(calls.MAX_BATCH, self._limit - len(self._unanswered), len(self._queue))
         return [self._queue.popleft() for _ in range(room)]
 

@@ -16,15 +16,18 @@ from casemate import calls, errors, intents
 from casemate.channel import can_connect_sync, endpoint_of, identity
 from casemate.failures import not_connected, translate_sync
 from casemate.models import WaitFor
+from casemate.profile import read_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from casemate import models
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from dispatch_api.v1 import dispatch_pb2
 
 T = TypeVar("T")
 
@@ -53,6 +56,21 @@ class SyncGateway:
         # As far as the last call knew.
         self._connected = False
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        profile: Path | str,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        validity_ns: int = calls.DEFAULT_VALIDITY_NS,
+    ) -> Self:
+        """Connect as a profile file says: gateway, engine, its key, and the enclave that it must be.
+
+        Raises :class:`casemate.profile.ProfileError`. Sessions open with the first intent.
+        """
+        said = read_profile(profile)
+        return cls(said.gateway(), said.sealer(), timeout_s=timeout_s, validity_ns=validity_ns)
 
     def __enter__(self) -> Self:
         """Return the gateway."""
@@ -88,7 +106,7 @@ class SyncGateway:
         timeout_s: float | None = None,
     ) -> models.SubmitResult:
         """Send one order and wait until it is signed, sent or acknowledged."""
-        return self._send(lambda: self._calls.submit(order, wait_for), timeout_s)
+        return self.send(lambda: self._calls.submit(order, wait_for), timeout_s)
 
     def submit_batch(
         self,
@@ -98,7 +116,7 @@ class SyncGateway:
         timeout_s: float | None = None,
     ) -> tuple[models.SubmitResult | errors.NotJudged | errors.OutcomeUnknown, ...]:
         """Send up to 64 intents in one call; each gets its own answer, in order."""
-        return self._send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
+        return self.send(lambda: self._calls.submit_batch(orders, wait_for), timeout_s)
 
     def cancel(
         self,
@@ -118,7 +136,7 @@ class SyncGateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return self._send(lambda: self._calls.submit(intent), timeout_s)
+        return self.send(lambda: self._calls.submit(intent), timeout_s)
 
     def cancel_all(
         self,
@@ -131,11 +149,11 @@ class SyncGateway:
     ) -> models.SubmitResult:
         """Cancel every open order of one symbol."""
         intent = intents.CancelAllIntent(account=account, venue=venue, symbol=symbol, side=side)
-        return self._send(lambda: self._calls.submit(intent), timeout_s)
+        return self.send(lambda: self._calls.submit(intent), timeout_s)
 
     def amend(self, amend: intents.AmendIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Change an order's quantity and/or price; judged as a new order."""
-        return self._send(lambda: self._calls.submit(amend), timeout_s)
+        return self.send(lambda: self._calls.submit(amend), timeout_s)
 
     def close_order(
         self,
@@ -151,7 +169,7 @@ class SyncGateway:
             client_order_id=client_order_id,
             filled_quantity=filled_quantity,  # type: ignore[arg-type]  # written as text by the intent
         )
-        return self._send(lambda: self._calls.submit(intent), timeout_s)
+        return self.send(lambda: self._calls.submit(intent), timeout_s)
 
     def query(
         self,
@@ -171,18 +189,18 @@ class SyncGateway:
             client_order_id=client_order_id,
             venue_order_id=venue_order_id,
         )
-        return self._send(lambda: self._calls.read(intent), timeout_s)
+        return self.send(lambda: self._calls.read(intent), timeout_s)
 
     def open_orders(
         self, account: str, venue: str, symbol: str, *, timeout_s: float | None = None
     ) -> models.ReadResult:
         """Ask the venue for the open orders of one symbol."""
         intent = intents.OpenOrdersIntent(account=account, venue=venue, symbol=symbol)
-        return self._send(lambda: self._calls.read(intent), timeout_s)
+        return self.send(lambda: self._calls.read(intent), timeout_s)
 
     def balances(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.ReadResult:
         """Ask the venue for the account's balances."""
-        return self._send(lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
+        return self.send(lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
 
     def get(self, account: str, client_order_id: str, *, timeout_s: float | None = None) -> models.ExecutionReport:
         """Latest report of one order, from the host's journal; raises NotFound."""
@@ -223,7 +241,7 @@ class SyncGateway:
 
     def halt(self, halt: intents.HaltIntent, *, timeout_s: float | None = None) -> models.SubmitResult:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
-        return self._send(lambda: self._calls.halt(halt), timeout_s)
+        return self.send(lambda: self._calls.halt(halt), timeout_s)
 
     def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, last: int, timeout_s: float | None = None
@@ -245,11 +263,33 @@ class SyncGateway:
         """End a pause."""
         return self._call(calls.unpause(), timeout_s)
 
+    def receipts(
+        self, boot: bytes = b"", from_sequence: int = 0, limit: int = 0, *, timeout_s: float | None = None
+    ) -> dispatch_pb2.StoredReceipts:
+        """Return a page of receipts as the host stored them, unchecked; ``casemate audit verify`` checks them."""
+        return self._call(calls.receipts(boot, from_sequence, limit), timeout_s)
+
     def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
     ) -> models.Loaded:
         """Give the enclave a policy in its canonical form."""
         return self._call(calls.load_policy(policy, approvals), timeout_s)
+
+    def attest(self, nonce: bytes, *, timeout_s: float | None = None) -> bytes:
+        """Return the enclave's attestation document, unverified; ``nonce`` has 16 to 64 bytes."""
+        return self._call(calls.attest(nonce), timeout_s)
+
+    def provision_bundle(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Give the enclave one account's credential, sealed to its own key."""
+        return self._call(calls.provision_bundle(account, bundle, approvals), timeout_s)
+
+    def unseal(
+        self, account: str, bundle: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None
+    ) -> models.Loaded:
+        """Have the host ask KMS to open one account's sealed credential for the enclave."""
+        return self._call(calls.unseal(account, bundle, approvals), timeout_s)
 
     def provision(
         self,
@@ -259,16 +299,19 @@ class SyncGateway:
         *,
         timeout_s: float | None = None,
     ) -> models.Loaded:
-        """Give the enclave one account's credential."""
+        """Give the development stand-in one account's credential in clear."""
         return self._call(calls.provision(account, credential, approvals), timeout_s)
 
-    def _send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
+    def send(self, make: Callable[[], calls.Call[T]], timeout_s: float | None) -> T:
         """Make a call that hands an intent over; it is sealed when there is a session."""
-        self._ready()
+        self.open_session()
         return self._call(make(), timeout_s)
 
-    def _ready(self) -> None:
-        """Open a session if it is time; raises NotReady or NotAttested if there is none then."""
+    def open_session(self) -> None:
+        """Open or renew the session if it is time: every call that needs one does so by itself.
+
+        Raises NotReady or NotAttested if there is none then.
+        """
         sessions = self._calls.sessions
         if sessions is None or not sessions.due():
             return

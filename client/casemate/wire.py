@@ -7,7 +7,10 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import cbor2
+
 from casemate import intents, models
+from casemate.session.forms import receipt_hash
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import intent_pb2
 
@@ -132,13 +135,26 @@ def submit_result(message: dispatch_pb2.SubmitReply, proven: signer_pb2.Verdict 
         report=report(message.report) if message.HasField("report") else None,
         repeated=message.repeated,
         authenticated=proven is not None,
+        receipt=receipt(message.receipt),
     )
+
+
+def receipt(message: bytes) -> models.Receipt | None:
+    """Name a receipt; None where there is none, or bytes that are none."""
+    if not message:
+        return None
+    try:
+        sequence = cbor2.loads(message)["seq"]
+    except (cbor2.CBORDecodeError, UnicodeDecodeError, TypeError, KeyError):
+        return None
+    return models.Receipt(sequence=sequence, hash=receipt_hash(message).hex()) if type(sequence) is int else None
 
 
 def read_result(message: dispatch_pb2.ReadReply, proven: signer_pb2.Verdict | None = None) -> models.ReadResult:
     """Read the answer to a read; ``proven`` as in :func:`submit_result`."""
     return models.ReadResult(
         authenticated=proven is not None,
+        receipt=receipt(message.receipt),
         verdict=verdict(proven or message.verdict),
         error_class=member(models.ErrorClass, message.error_class),
         venue_code=message.venue_code,

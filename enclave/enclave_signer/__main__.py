@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
-from enclave_signer.closed import NobodyAuthenticates
+from enclave_signer.closed import NobodyAuthenticates, NoKeysIn
 from enclave_signer.drift import Drift
 from enclave_signer.errors import EnclaveError
 from enclave_signer.nitro.entropy import needs_seed, seed
 from enclave_signer.nitro.nsm import DEVICE, open_device
+from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.quorum import Quorum
-from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.sealed.keys_in import SealedKeys
+from enclave_signer.server import ENDED, CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import KeptClock, SystemRandomness, pause_counter
@@ -53,28 +55,35 @@ def _timekeeper(clock: KeptClock, device: NsmDevice, drift: Drift) -> Timekeeper
     return timekeeper
 
 
-async def _serve(listen: str, admins: Admins) -> None:
+async def _serve(listen: str, admins: Admins) -> bool:
+    """Serve; True if the boot came to its end by itself."""
     counter = pause_counter()
+    ended = asyncio.Event()
     clock, device, drift = KeptClock(), _device(), Drift()
     timekeeper = None if device is None else _timekeeper(clock, device, drift)
     sessions = None if device is None else Sessions(clock, SystemRandomness(), device)
-    # One key names this boot: the document shows it where there is one, and a RESUME has to name it.
-    boot_key = sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes()
+    # One key names this boot and signs its receipts: the document shows it where there is one, a RESUME names it.
+    boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
+    quorum = Quorum(admins, boot_key.public_bytes())
     service = Service(
         clock,
         SystemRandomness(),
         sessions or NobodyAuthenticates(),
-        Quorum(admins, boot_key),
+        quorum,
+        SealedKeys(quorum, RsaRecipients(), sessions.keys.provision, sessions.keys.receipt_public)
+        if sessions
+        else NoKeysIn(),
         sessions=sessions,
         pauses=lambda: counter.pauses,
         boot_key=boot_key,
         drift=drift if device else None,
+        end=ended.set,
     )
-    server = Server(service.handle, listen, counter.watch)
+    server = Server(service.handle, listen, counter.watch, between=service.sign_head)
     sys.stderr.write(f"casemate-enclave: listening on {server.address}\n")
     keeping = None if timekeeper is None else asyncio.create_task(timekeeper.keep())
     try:
-        await serve_until_told(server)
+        return await serve_until_told(server, ended)
     finally:
         if keeping is not None:
             keeping.cancel()
@@ -89,7 +98,10 @@ def _admins(path: Path) -> Admins:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop: 0; 1 if the quorum is none or the address cannot be bound; 2 for wrong use."""
+    """Serve until told to stop: 0; 1 if the quorum is none or the address cannot be bound; 2 for wrong use.
+
+    3 if a sealed bundle could not be opened, which ends the boot.
+    """
     parser = argparse.ArgumentParser(prog="casemate-enclave", description="Judges and signs orders.")
     parser.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT")
     parser.add_argument("--quorum", required=True, type=Path, metavar="FILE", help="quorum.cbor, part of the image")
@@ -103,11 +115,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"casemate-enclave: deployment {admins.deployment}: {admins.threshold} of {len(admins.keys)} administrators\n"
     )
     try:
-        asyncio.run(_serve(arguments.listen, admins))
+        ended = asyncio.run(_serve(arguments.listen, admins))
     except CannotListen as error:
         sys.stderr.write(f"casemate-enclave: {error}\n")
         return 1
-    return 0
+    if ended:
+        sys.stderr.write("casemate-enclave: a sealed bundle could not be opened: this boot has ended\n")
+    return ENDED if ended else 0
 
 
 if __name__ == "__main__":

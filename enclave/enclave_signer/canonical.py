@@ -1,6 +1,6 @@
-"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies and credentials.
+"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies, statements, bundles and keys.
 
-Only what those need: unsigned integers, text, arrays, maps with text keys, false, true and null. There is exactly
+Only what those need: unsigned integers, bytes, text, arrays, maps with text keys, false, true, null. There is exactly
 one encoding of each value, so whatever is not in it is refused: long integers, unsorted or repeated keys,
 indefinite lengths, tags, floats, trailing bytes. Depth and size are bounded before anything is built.
 """
@@ -13,6 +13,7 @@ from enclave_signer.errors import EnclaveError
 
 _MAX_DEPTH: Final = 8
 _UNSIGNED: Final = 0
+_BYTES: Final = 2
 _TEXT: Final = 3
 _ARRAY: Final = 4
 _MAP: Final = 5
@@ -26,7 +27,7 @@ class NotCanonical(EnclaveError):
     """Bytes that are not one canonical value; the text says where and why, never what was there."""
 
 
-def decode(data: bytes) -> Any:  # noqa: ANN401 - a CBOR value; every caller checks each part of it
+def decode(data: bytes | bytearray) -> Any:  # noqa: ANN401 - a CBOR value; every caller checks each part of it
     """Return the one value that ``data`` encodes, or raise NotCanonical."""
     reader = _Reader(data)
     value = reader.value(_MAX_DEPTH)
@@ -41,7 +42,7 @@ class _Reader:
 
     __slots__ = ("_data", "at")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes | bytearray) -> None:
         self._data = data
         self.at = 0
 
@@ -54,6 +55,8 @@ class _Reader:
         major, argument = first >> 5, self._argument(first & 0x1F)
         if major == _UNSIGNED:
             return argument
+        if major == _BYTES:
+            return bytes(self._take(argument))
         if major == _TEXT:
             return self._text(argument)
         if major == _ARRAY:
@@ -85,7 +88,7 @@ class _Reader:
         for _ in range(self._count(length)):
             start = self.at
             key = self.value(1)
-            encoded = self._data[start : self.at]
+            encoded = bytes(self._data[start : self.at])
             if not isinstance(key, str) or encoded <= previous:
                 raise self._wrong("map keys must be text, sorted, each once")
             previous = encoded
@@ -98,7 +101,7 @@ class _Reader:
             raise self._wrong("more items than bytes")
         return length
 
-    def _take(self, count: int) -> bytes:
+    def _take(self, count: int) -> bytes | bytearray:
         piece = self._data[self.at : self.at + count]
         if len(piece) != count:
             raise self._wrong("cut off")

@@ -7,13 +7,12 @@ goes through protobuf.
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from enclave_signer.errors import NotJudged, Refused
     from enclave_signer.model import Instrument, Operation, WireRequest
@@ -21,13 +20,17 @@ if TYPE_CHECKING:
 # Wire type 2 (bytes follow their length) and 0 (a varint) with the field numbers of signer.proto.
 _REPLY_ID: Final = b"\x08"
 _REPLY_JUDGED: Final = b"\x12"
+_REPLY_HEAD: Final = b"\x7a"
 _JUDGED_VERDICT: Final = b"\x0a"
 _JUDGED_REQUEST: Final = b"\x12"
 _JUDGED_REPEATED: Final = b"\x18\x01"
 _JUDGED_PROOF: Final = b"\x22"
+_JUDGED_RECEIPT: Final = b"\x2a"
 _PROOF_COUNTER: Final = b"\x08"
 _PROOF_VERDICT: Final = b"\x12"
-_PROOF_REQUEST_DIGEST: Final = b"\x1a"
+# These two with the length of a SHA-256.
+_PROOF_REQUEST_DIGEST: Final = b"\x1a\x20"
+_PROOF_RECEIPT_DIGEST: Final = b"\x32\x20"
 _PROOF_REPEATED: Final = b"\x20\x01"
 _PROOF_MAC: Final = b"\x2a"
 _REQUEST_METHOD: Final = b"\x0a"
@@ -123,30 +126,54 @@ def with_notional(verdict: bytes, notional: str) -> bytes:
     return b"".join((verdict, _VERDICT_NUMBER, _length(len(number)), number))
 
 
-def proven(judged: bytes, counter: int, prove: Callable[[int, bytes, bytes, bool], bytes]) -> bytes:
-    """Add to an encoded Judged the word of the enclave for it, which ``prove`` makes a MAC of."""
-    verdict, signed, is_repeat = _parts(judged)
-    digest = hashlib.sha256(signed).digest() if signed else b""
-    mac = prove(counter, verdict, digest, is_repeat)
-    parts = [_PROOF_COUNTER, varint(counter), _PROOF_VERDICT, _length(len(verdict)), verdict]
-    if digest:
-        parts += (_PROOF_REQUEST_DIGEST, _SMALL[len(digest)], digest)
-    if is_repeat:
-        parts.append(_PROOF_REPEATED)
-    parts += (_PROOF_MAC, _SMALL[len(mac)], mac)
-    proof = b"".join(parts)
-    return b"".join((judged, _JUDGED_PROOF, _length(len(proof)), proof))
+class Parts(NamedTuple):
+    """An encoded Judged of this module, taken apart: its request is empty if there is none."""
+
+    verdict: bytes
+    signed: bytes
+    repeated: bool
 
 
-def _parts(judged: bytes) -> tuple[bytes, bytes, bool]:
-    """Take a Judged of this module apart: verdict, request (empty if there is none), whether it is a repeat."""
+def parts(judged: bytes) -> Parts:
+    """Take a Judged of this module apart."""
     size, at = _read_length(judged, 1)
     verdict, at = judged[at : at + size], at + size
     signed = b""
     if judged[at : at + 1] == _JUDGED_REQUEST:
         size, at = _read_length(judged, at + 1)
         signed, at = judged[at : at + size], at + size
-    return verdict, signed, judged[at:] == _JUDGED_REPEATED
+    return Parts(verdict, signed, judged[at:] == _JUDGED_REPEATED)
+
+
+def with_receipt(judged: bytes, receipt: bytes) -> bytes:
+    """Add its receipt to an encoded Judged: nothing leaves without."""
+    return b"".join((judged, _JUDGED_RECEIPT, _length(len(receipt)), receipt))
+
+
+def proof(counter: int, parts: Parts, request_digest: bytes, receipt_digest: bytes, mac: bytes) -> bytes:
+    """Encode the enclave's word for a Judged, as the end of it; the digests are those that the MAC covers."""
+    verdict = parts.verdict
+    pieces = [_PROOF_COUNTER, varint(counter), _PROOF_VERDICT, _length(len(verdict)), verdict]
+    if request_digest:
+        pieces += (_PROOF_REQUEST_DIGEST, request_digest)
+    if parts.repeated:
+        pieces.append(_PROOF_REPEATED)
+    pieces += (_PROOF_MAC, _SMALL[len(mac)], mac, _PROOF_RECEIPT_DIGEST, receipt_digest)
+    encoded = b"".join(pieces)
+    return b"".join((_JUDGED_PROOF, _length(len(encoded)), encoded))
+
+
+def signed_head(head: tuple[bytes, bytes]) -> signer_pb2.SignedHead:
+    """Return a head and its signature as a message."""
+    return signer_pb2.SignedHead(head=head[0], signature=head[1])
+
+
+def reply_head(head: tuple[bytes, bytes] | None) -> bytes:
+    """Encode the end of an EnclaveReply that carries a new head; nothing without one."""
+    if head is None:
+        return b""
+    encoded = signed_head(head).SerializeToString()
+    return b"".join((_REPLY_HEAD, _length(len(encoded)), encoded))
 
 
 def _read_length(data: bytes, at: int) -> tuple[int, int]:

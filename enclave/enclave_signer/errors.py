@@ -92,6 +92,16 @@ class BadCredential(NotJudged):
     reason = "BAD_CREDENTIAL"
 
 
+class NotOpened(NotJudged):
+    """A sealed bundle could not be opened. There is one text whatever went wrong, and the boot ends with it."""
+
+    reason = "NOT_OPENED"
+
+    def __init__(self) -> None:
+        """Say nothing else."""
+        super().__init__("the bundle could not be opened: this boot has ended", field="bundle")
+
+
 class SessionsFull(NotJudged):
     """As many sessions live as may."""
 

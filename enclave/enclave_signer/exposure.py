@@ -10,12 +10,17 @@ no exposure rule looks at it, so that a rule that a reload brings meets what was
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from enclave_signer.model import Side
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from enclave_signer.model import PositionSide
+
+# More than any quantity: 10**18 units of 10**-18, as often as a signature counts.
+FULL: Final = 10**60
 
 
 class Leg:
@@ -64,6 +69,22 @@ class Book:
         """Move the position by what filled."""
         one = self._legs.get(leg) or self._new(leg)
         one.position += quantity if side is Side.BUY else -quantity
+
+    def fill_up(self) -> None:
+        """Nobody knows what is open: leave no room, on either side of any leg."""
+        self.reserve(Side.BUY, None, FULL)
+        self.reserve(Side.SELL, None, FULL)
+
+    def legs(self) -> Iterator[tuple[PositionSide | None, Leg]]:
+        """Yield the legs, to read."""
+        yield from self._legs.items()
+
+    def include(self, leg: PositionSide | None, position: int, open_buys: int, open_sells: int) -> None:
+        """Add what another boot counted."""
+        one = self._legs.get(leg) or self._new(leg)
+        one.position += position
+        one.open_buys += open_buys
+        one.open_sells += open_sells
 
     def leg(self, leg: PositionSide | None = None) -> Leg:
         """Return one leg, to read."""

@@ -14,14 +14,25 @@ class Phase(IntEnum):
     # policy stops nobody, and a HALT is heard before the last key is there.
     AWAITING_CREDENTIALS = 2
     READY = 3
+    # A sealed bundle could not be opened. There is no way out of this one: the process ends.
+    ENDED = 4
 
 
-_ALWAYS: Final = frozenset({"load_policy", "status"})
-_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
+_ALWAYS: Final = frozenset({"load_policy", "status", "receipts"})
+_WITH_POLICY: Final = (
+    _ALWAYS
+    | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
+    | {
+        "grant",
+        "checkpoint",
+        "retire",
+    }
+)
 
 ANSWERED: Final = {
     # PCR16 commits to the quorum with the first policy: no succession after it.
     Phase.AWAITING_POLICY: _ALWAYS | {"succeed"},
     Phase.AWAITING_CREDENTIALS: _WITH_POLICY,
     Phase.READY: _WITH_POLICY,
+    Phase.ENDED: frozenset({"status"}),
 }

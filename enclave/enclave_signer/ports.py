@@ -1,12 +1,13 @@
-"""The things from outside: clock, randomness, security module, who sent an intent, who approved a statement."""
+"""The things from outside: clock, randomness, security module, senders of intents, approvals, keys that come in."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from enclave_signer.nitro import PcrState
     from enclave_signer.policy.model import Policy
 
 
@@ -40,10 +41,15 @@ class SecurityModule(Protocol):
     def extend_pcr(self, index: int, data: bytes) -> bytes:
         """Set a register to SHA-384(old value || ``data``) and return the new value."""
 
+    def describe_pcr(self, index: int) -> PcrState:
+        """Return a register."""
+
     def lock_pcr(self, index: int) -> None:
         """Make a register read-only, and so part of every document."""
 
-    def attestation(self, *, user_data: bytes | None = None, nonce: bytes | None = None) -> bytes:
+    def attestation(
+        self, *, user_data: bytes | None = None, nonce: bytes | None = None, public_key: bytes | None = None
+    ) -> bytes:
         """Return a signed attestation document that carries these fields."""
 
 
@@ -54,9 +60,9 @@ class Sender(NamedTuple):
     engine: str
     # Nanoseconds UTC: when its session opened. An intent created before that is refused.
     since: int = 0
-    # Authenticates the answer for the engine: (counter, encoded verdict, digest of the request, whether it is a
-    # repeat) -> MAC. None where there is no session.
-    prove: Callable[[int, bytes, bytes, bool], bytes] | None = None
+    # Authenticates the answer for the engine: (counter, encoded verdict, digest of the request, hash of the receipt,
+    # whether it is a repeat) -> MAC. None where there is no session.
+    prove: Callable[[int, bytes, bytes, bytes, bool], bytes] | None = None
 
 
 class Authenticator(Protocol):
@@ -78,8 +84,11 @@ class SessionKeeper(Authenticator, Protocol):
         ``quorum`` is the digest of who approved it.
         """
 
-    def attest(self, nonce: bytes) -> bytes:
-        """Return an attestation document, or raise NotJudged."""
+    def attest(self, nonce: bytes, public_key: bytes = b"") -> bytes:
+        """Return an attestation document, which carries ``public_key`` if there is one; or raise NotJudged."""
+
+    def measured(self) -> bytes | None:
+        """Return what the image measures, PCR0; None if nothing says so."""
 
     def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
         """Answer a handshake message by a handle and a message, or raise NotJudged."""
@@ -93,6 +102,13 @@ class Resumed(NamedTuple):
     venue: str
     symbol: str
     last: int
+
+
+class Marks(NamedTuple):
+    """The latest statement of each kind, and the latest version of each account's credential."""
+
+    sequences: Mapping[str, int]
+    bundles: Mapping[str, int]
 
 
 class Authority(Protocol):
@@ -116,9 +132,66 @@ class Authority(Protocol):
         """Return if the canonical policy is approved, else raise NotApproved."""
 
     def approve_credential(
-        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+        self, account: str, version: int, subject: bytes, approvals: Sequence[bytes], now: int
     ) -> Callable[[], None]:
-        """Return if the credential is approved for the account, else raise NotApproved."""
+        """Return if the credential whose digest is ``subject`` is approved for the account, else raise NotApproved.
+
+        ``version`` is the credential's own; it has to be newer than the account's latest.
+        """
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the RESUME is approved, else raise NotApproved."""
+
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return if the grant or retirement is approved, else raise NotApproved."""
+
+    def marks(self) -> Marks:
+        """Return how far statements and credentials have come, for a checkpoint."""
+
+    def carry(self, marks: Marks) -> None:
+        """Accept nothing that is older than what another boot had accepted."""
+
+
+class Provision(NamedTuple):
+    """What a Provision message brings; sizes are checked."""
+
+    account: str
+    credential: bytes
+    bundle: bytes
+    envelope: bytes
+    approvals: Sequence[bytes]
+
+
+class KeyIn(NamedTuple):
+    """A credential that came in."""
+
+    # Canonical CBOR in clear. Whoever takes it overwrites it.
+    credential: bytearray
+    # SHA-256 of what was approved.
+    subject: bytes
+    # Uses the approvals up.
+    use_up: Callable[[], None]
+
+    def __repr__(self) -> str:
+        """Show no credential."""
+        return "<KeyIn>"
+
+
+class KeysIn(Protocol):
+    """The way by which credentials come in."""
+
+    def recipient(self) -> bytes:
+        """Return a fresh public key (DER SubjectPublicKeyInfo) to which KMS may encrypt once, or raise NotJudged."""
+
+    def take(self, provision: Provision, deployment: str, now: int) -> KeyIn:
+        """Return the credential, or raise NotJudged; NotOpened ends the boot."""
+
+
+class Recipients(Protocol):
+    """Keys to which KMS encrypts, each good for one envelope."""
+
+    def new(self) -> bytes:
+        """Return the public half of a fresh key, DER SubjectPublicKeyInfo."""
+
+    def open(self, envelope: bytes) -> bytearray | None:
+        """Return the 32 bytes in an envelope to one of the keys, which is then gone; None whatever is wrong."""

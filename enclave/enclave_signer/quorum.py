@@ -8,15 +8,18 @@ own tag, a zero byte and the statement, so that no other bytes signed by the sam
 with the times in nanoseconds and the signer's key in hexadecimal, and
 
     policy      "subject" (SHA-256 of the policy's canonical bytes, hexadecimal), "version"
-    credential  "subject" (SHA-256 of the credential's canonical bytes), "account", "version"
+    credential  "subject" (SHA-256 of the bundle, or of what a direct one seals), "account", "version"
     quorum      "subject" (SHA-256 of the successor's canonical file), "generation", "predecessor" (SHA-256 of the file
                 of the quorum in force, whose administrators sign)
     resume      "scope", "account", "venue", "symbol", "last" (the number of the newest HALT that it ends),
                 "boot" (this boot's public key, hexadecimal)
+    grant       "subject" (SHA-256 of a duty grant or retirement, which names its boot)
 
 Every approval that is handed in must be right, not only enough of them: each of its fields, its signature, its time.
 All say the same save for signer and times. Sequences rise within each kind and boot, and so do the versions of an
-account's credential. A statement is used up only once the enclave has taken what it approves.
+account's credential. A statement is used up only once the enclave has taken what it approves. A boot that goes on from
+another one's checkpoint goes on from its sequences and versions too; only a credential that the other boot had is
+taken again, by the statement of then.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from enclave_signer.admins import BadQuorum, read_admins
 from enclave_signer.canonical import NotCanonical, decode
 from enclave_signer.errors import NotApproved
+from enclave_signer.ports import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +46,10 @@ POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 QUORUM: Final = "quorum"
 RESUME: Final = "resume"
-TAGS: Final = {kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, QUORUM, RESUME)}
+GRANT: Final = "grant"
+TAGS: Final = {
+    kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, QUORUM, RESUME, GRANT)
+}
 # Long enough for an enclave that restarts unattended, short enough that nothing is approved for ever.
 LONGEST_NS: Final = 366 * 86_400 * 1_000_000_000
 _SIGNATURE: Final = 64
@@ -54,7 +61,7 @@ _OWN: Final = ("signer", "not_before", "not_after")
 class Quorum:
     """The authority of the shipped enclave."""
 
-    __slots__ = ("_admins", "_boot", "_bundles", "_sequences")
+    __slots__ = ("_admins", "_boot", "_bundles", "_carried", "_sequences")
 
     def __init__(self, admins: Admins, boot_key: bytes) -> None:
         """``boot_key`` is the public key, 32 bytes, that this boot made for itself."""
@@ -62,6 +69,7 @@ class Quorum:
         self._boot = boot_key.hex()
         self._sequences = dict.fromkeys(TAGS, 0)
         self._bundles: dict[str, int] = {}
+        self._carried: dict[str, int] = {}
 
     @property
     def digest(self) -> bytes:
@@ -102,12 +110,12 @@ class Quorum:
         return lambda: self._use_up(POLICY, said["sequence"])
 
     def approve_credential(
-        self, account: str, credential: bytes, approvals: Sequence[bytes], now: int
+        self, account: str, version: int, subject: bytes, approvals: Sequence[bytes], now: int
     ) -> Callable[[], None]:
-        """Return what uses the statement up, or raise NotApproved."""
-        expected = {"subject": hashlib.sha256(credential).hexdigest(), "account": account}
-        said = self._counted(CREDENTIAL, expected, ("version",), approvals, now)
-        version, before = said["version"], self._bundles.get(account, 0)
+        """Return what uses the statement up, or raise NotApproved. ``subject`` is a SHA-256."""
+        expected = {"subject": subject.hex(), "account": account, "version": version}
+        said = self._counted(CREDENTIAL, expected, (), approvals, now)
+        before = self._bundles.get(account, 0)
         if not _is_whole(version) or version <= before:
             raise _no("version", f"expected more than {before}, the latest of the account's credential")
 
@@ -122,8 +130,27 @@ class Quorum:
         said = self._counted(RESUME, {**resumed._asdict(), "boot": self._boot}, (), approvals, now)
         return lambda: self._use_up(RESUME, said["sequence"])
 
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
+        """Return what uses the approvals up, or raise NotApproved."""
+        said = self._counted(GRANT, {"subject": hashlib.sha256(statement).hexdigest()}, (), approvals, now)
+        return lambda: self._use_up(GRANT, said["sequence"])
+
+    def marks(self) -> Marks:
+        """Return the latest sequences and versions, of this boot or of one that it goes on from."""
+        accounts = self._bundles.keys() | self._carried.keys()
+        latest = {name: max(self._bundles.get(name, 0), self._carried.get(name, 0)) for name in accounts}
+        return Marks(dict(self._sequences), latest)
+
+    def carry(self, marks: Marks) -> None:
+        """Go on from another boot's. Each boot is given its credentials anew: a version carried over is the least."""
+        for kind in self._sequences.keys() - {CREDENTIAL}:
+            self._use_up(kind, marks.sequences.get(kind, 0))
+        for account, version in marks.bundles.items():
+            self._carried[account] = max(self._carried.get(account, 0), version)
+            self._bundles[account] = max(self._bundles.get(account, 0), version - 1)
+
     def _use_up(self, kind: str, sequence: int) -> None:
-        self._sequences[kind] = sequence
+        self._sequences[kind] = max(self._sequences[kind], sequence)
 
     def _counted(
         self, kind: str, expected: Mapping[str, object], free: Sequence[str], approvals: Sequence[bytes], now: int

@@ -20,6 +20,9 @@ import grpc.aio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+# Exit code of a boot that ended because a sealed bundle could not be opened (docs/sealed-keys.md).
+ENDED: Final = 3
+
 _SERVICE: Final = "casemate.signer.v1.Signer"
 # A little over the service's own limit, so that it is the service that says what was too large.
 _MAX_MESSAGE: Final = (2 << 20) + 65_536
@@ -39,9 +42,10 @@ _OPTIONS: Final = (
 )
 _LISTEN: Final = re.compile(r"unix:(?P<path>.+)|vsock:[0-9]{1,10}:[0-9]{1,10}|127\.0\.0\.1:[0-9]{1,5}")
 _GRACE_S: Final = 2.0
-_YOUNG_EVERY_S: Final = 0.1
+# Also how long a receipt waits for the signature of a head, and less than the 100 ms that are promised.
+_YOUNG_EVERY_S: Final = 0.05
 # Youngest collections without an order in between, after which there is time for all generations.
-_IDLE_ROUNDS: Final = 50
+_IDLE_ROUNDS: Final = 100
 
 
 class CannotListen(Exception):
@@ -51,17 +55,26 @@ class CannotListen(Exception):
 class Server:
     """Serves one ``handle`` at one address."""
 
-    __slots__ = ("_handle", "_handled", "_server", "_serving", "address")
+    __slots__ = ("_between", "_handle", "_handled", "_server", "_serving", "address")
 
     def __init__(
-        self, handle: Callable[[bytes], bytes], listen: str, serving: Callable[[], None] | None = None
+        self,
+        handle: Callable[[bytes], bytes],
+        listen: str,
+        serving: Callable[[], None] | None = None,
+        *,
+        between: Callable[[], None] | None = None,
     ) -> None:
-        """Bind; raises CannotListen. Must be made within a running event loop. ``serving`` is told once it serves."""
+        """Bind; raises CannotListen. Must be made within a running event loop.
+
+        ``serving`` is told once it serves; ``between`` is called between orders, more often than every 100 ms.
+        """
         if _LISTEN.fullmatch(listen) is None:
             message = f"cannot listen on {listen}: expected unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT"
             raise CannotListen(message)
         self._handle = handle
         self._serving = serving
+        self._between = between
         self._handled = 0
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_MAX_CALLS)
         self._server.add_generic_rpc_handlers((self._handlers(),))
@@ -115,6 +128,8 @@ class Server:
         handled = idle = 0
         while True:
             await asyncio.sleep(_YOUNG_EVERY_S)
+            if self._between is not None:
+                self._between()
             if self._handled != handled:
                 handled, idle = self._handled, 0
                 gc.collect(0)
@@ -135,14 +150,31 @@ def _why_not(listen: str) -> str:
     return f"cannot listen on {listen}: the address is taken, or its directory cannot be written"
 
 
-async def serve_until_told(server: Server) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    serving = asyncio.create_task(server.serve())
+async def serve_until_told(server: Server, ended: asyncio.Event | None = None) -> bool:
+    """Serve until SIGTERM, SIGINT or the end of the boot; True if it was the last."""
+    serving = asyncio.create_task(serve_until_ended(server, ended or asyncio.Event()))
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, serving.cancel)
     try:
-        await serving
+        return await serving
     except asyncio.CancelledError:
         if not serving.cancelled():
             raise
+        return False
+
+
+async def serve_until_ended(server: Server, ended: asyncio.Event) -> bool:
+    """Serve until the boot ends, True, or until cancelled. What was answered by then is sent first."""
+    serving = asyncio.create_task(server.serve())
+    waiting = asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        serving.cancel()
+        # The server's own end: it finishes what has begun.
+        await asyncio.gather(serving, waiting, return_exceptions=True)
+    if not ended.is_set():
+        serving.result()
+    return ended.is_set()

@@ -9,20 +9,33 @@ Whatever fails that nobody foresaw answers INTERNAL without its text (S1, S10).
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from google.protobuf.message import DecodeError
 
 from enclave_signer import encode
+from enclave_signer.boot import make_boot_key
 from enclave_signer.decode import halt_scope
 from enclave_signer.drift import NoDrift
-from enclave_signer.errors import BadCredential, BadPolicy, Malformed, NotAuthenticated, NotJudged, WrongPhase
+from enclave_signer.duty.answers import DutyAnswers
+from enclave_signer.duty.officer import BootId, Officer
+from enclave_signer.errors import (
+    BadCredential,
+    BadPolicy,
+    Malformed,
+    NotAuthenticated,
+    NotJudged,
+    NotOpened,
+    WrongPhase,
+)
 from enclave_signer.ledger import Ledger
 from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
-from enclave_signer.ports import Resumed
+from enclave_signer.ports import Provision, Resumed
+from enclave_signer.receipts import Chain
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
 from enclave_signer.venues.registry import VENUES
@@ -33,7 +46,8 @@ if TYPE_CHECKING:
 
     from enclave_signer.drift import Drift
     from enclave_signer.policy.prepared import Prepared
-    from enclave_signer.ports import Authenticator, Authority, Clock, Randomness, SessionKeeper
+    from enclave_signer.ports import Authenticator, Authority, Clock, KeysIn, Randomness, SessionKeeper
+    from enclave_signer.receipts import BootKey
     from enclave_signer.venues.base import Venue
     from signer_api.v1 import intent_pb2
 
@@ -41,6 +55,8 @@ MAX_REQUEST: Final = 2 << 20
 MAX_POLICY: Final = 1 << 20
 MAX_BATCH: Final = 64
 MAX_CREDENTIAL: Final = 16_384
+MAX_BUNDLE: Final = 32_768
+MAX_ENVELOPE: Final = 8_192
 MAX_APPROVALS: Final = 64
 MAX_APPROVAL: Final = 16_384
 # Statements begin and end by the clock. Intents are refused by a verdict of their own: the engine is to know.
@@ -58,34 +74,46 @@ class Service:
         randomness: Randomness,
         authenticator: Authenticator,
         authority: Authority,
+        keys_in: KeysIn,
         *,
         sessions: SessionKeeper | None = None,
         venues: Mapping[str, Venue] = VENUES,
         capacity: int = TABLE_CAPACITY,
         pauses: Callable[[], Pauses] = Pauses,
-        boot_key: bytes = b"",
+        boot_key: BootKey | None = None,
+        end: Callable[[], None] = lambda: None,
         drift: Drift | None = None,
     ) -> None:
         """Start without policy and credentials, so with almost nothing to answer.
 
-        ``boot_key`` is the public key of this boot, which the status shows for those who sign a RESUME.
-        ``sessions`` is the authenticator again, if engines can open sessions with it. ``drift`` is of the clock against
-        the security module's, where there is one.
+        ``boot_key`` names this boot for those who sign a RESUME, and signs its receipts; without one it makes its own.
+        ``sessions`` is the authenticator again, if engines can open sessions with it. ``end`` is called when this boot
+        has come to its end, and nothing is answered any more but the status. ``drift`` is of the clock against the
+        security module's, where there is one.
         """
         self._clock = clock.now_ns
         self._pauses = pauses
         self._drift = drift or NoDrift()
-        self._boot_key = boot_key
         self._authenticator = authenticator
         self._sessions = sessions
         self._authority = authority
+        self._keys_in = keys_in
+        self._end = end
+        self._ended = ""
         self._venues = venues
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
-        self._signing = Signing(authenticator, self._judge, self._ledger, self._now, randomness.bytes, self._drift)
+        self._seen = 0
+        key = boot_key or make_boot_key(randomness)
+        self._chain = Chain(key, self._now)
+        self._signing = Signing(
+            authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes, self._drift
+        )
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
-        self._seen = 0
+        boot = BootId(key.public_bytes(), key.sign, sessions.measured if sessions else lambda: None)
+        self._officer = Officer(boot, self._ledger, self._judge, authority, self._chain)
+        self._duty = DutyAnswers(self._officer, self._now, _approvals)
         self._calls: dict[str, Callable[[signer_pb2.EnclaveRequest], bytes]] = {
             "sign": self._on_sign,
             "sign_batch": self._on_batch,
@@ -97,6 +125,10 @@ class Service:
             "attest": self._on_attest,
             "open_session": self._on_open_session,
             "succeed": self._on_succeed,
+            "grant": self._duty.grant,
+            "checkpoint": self._duty.checkpoint,
+            "retire": self._duty.retire,
+            "receipts": self._on_receipts,
         }
 
     def __repr__(self) -> str:
@@ -108,11 +140,15 @@ class Service:
         envelope = signer_pb2.EnclaveRequest()
         try:
             _read(envelope, request)
-            return self._calls[self._routed(envelope)](envelope)
+            return self._calls[self._routed(envelope)](envelope) + encode.reply_head(self._chain.news())
         except NotJudged as error:
             return encode.reply_not_judged(envelope.request_id, error)
         except Exception:  # noqa: BLE001 - S1, S10: a fault of ours is answered without its text
             return encode.reply_not_judged(envelope.request_id, _internal())
+
+    def sign_head(self) -> None:
+        """Sign the receipts that have no signature yet: the server's timer calls this between orders."""
+        self._chain.head(self._now())
 
     def _routed(self, envelope: signer_pb2.EnclaveRequest) -> str:
         """Return which call it is, if the phase answers it."""
@@ -168,32 +204,57 @@ class Service:
             raise BadPolicy(error.message, field=error.field) from None
         if self._sessions is not None:
             self._sessions.policy_changes(policy, self._authority.digest)
+        self._chain.policy(policy.deployment, policy.version, policy.digest)
         self._judge.load(policy, self._now())
+        self._officer.policy_changed(None if live is None else live.policy)
         self._signing.policy_changed()
         use_up()
         return self._loaded(envelope.request_id)
 
     def _on_provision(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.provision
-        if len(message.credential) > MAX_CREDENTIAL:
-            raise too_large("credential", f"{MAX_CREDENTIAL} bytes")
-        approvals = _approvals(message.approvals)
-        use_up = self._authority.approve_credential(message.account, message.credential, approvals, self._now())
-        account = self._live().policy.accounts.get(message.account)
-        if account is None:
-            reason = "account: the policy knows no such account"
-            raise BadCredential(reason, field="account")
-        self._vault.put(account, message.credential)
-        use_up()
+        for name, most in (("credential", MAX_CREDENTIAL), ("bundle", MAX_BUNDLE), ("envelope", MAX_ENVELOPE)):
+            if len(getattr(message, name)) > most:
+                raise too_large(name, f"{most} bytes")
+        live = self._live().policy
+        asked = Provision(
+            message.account, message.credential, message.bundle, message.envelope, _approvals(message.approvals)
+        )
+        try:
+            key = self._keys_in.take(asked, live.deployment, self._now())
+        except NotOpened as error:
+            self._finish(error.reason)
+            raise
+        try:
+            account = live.accounts.get(message.account)
+            if account is None:
+                reason = "account: the policy knows no such account"
+                raise BadCredential(reason, field="account")
+            self._vault.put(account, key.credential)
+        finally:
+            # What Python lets one wipe; the vault's own texts are not among it.
+            key.credential[:] = bytes(len(key.credential))
+        self._chain.record("credential", account=message.account, digest=_statements(asked.approvals))
+        key.use_up()
         return self._loaded(envelope.request_id)
+
+    def _finish(self, reason: str) -> None:
+        """End this boot: keys are forgotten, and nothing is answered any more but the status."""
+        self._phase, self._ended = Phase.ENDED, reason
+        self._vault = Vault()
+        self._signing.sites = {}
+        self._end()
 
     def _on_resume(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.resume
         scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
         resumed = Resumed(scope.name, message.account, message.venue, message.symbol, message.last)
-        use_up = self._authority.approve_resume(resumed, _approvals(message.approvals), self._now())
+        approvals = _approvals(message.approvals)
+        use_up = self._authority.approve_resume(resumed, approvals, self._now())
+        self._chain.record("resume", **resumed._asdict(), digest=_statements(approvals))
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol, message.last)
         self._judge.apply_halts()
+        self._officer.resumed()
         use_up()
         return self._on_status(envelope)
 
@@ -226,7 +287,10 @@ class Service:
             refused=self._signing.refused,
             clock=self._clock(),
             gc=signer_pb2.GcPauses(**self._pauses()._asdict()),
-            boot_key=self._boot_key,
+            boot_key=self._chain.boot,
+            ended=self._ended,
+            duty=self._duty.status(),
+            head=encode.signed_head(self._chain.head(self._now())),
             clock_drift=self._drift.nanoseconds,
             quorum=self._authority.digest,
             quorum_generation=self._authority.generation,
@@ -234,7 +298,13 @@ class Service:
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 
     def _on_attest(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
-        attested = signer_pb2.Attested(document=self._keeper().attest(envelope.attest.nonce))
+        keeper, asked = self._keeper(), envelope.attest
+        if asked.purpose not in signer_pb2.DocumentPurpose.values():
+            message = f"purpose: {asked.purpose}: no such purpose"
+            raise Malformed(message, field="purpose")
+        for_kms = asked.purpose == signer_pb2.DOCUMENT_PURPOSE_KMS
+        public_key = self._keys_in.recipient() if for_kms else b""
+        attested = signer_pb2.Attested(document=keeper.attest(asked.nonce, public_key))
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, attested=attested).SerializeToString()
 
     def _on_open_session(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -242,6 +312,13 @@ class Service:
         handle, message = self._keeper().open(asked.handle, asked.message)
         opened = signer_pb2.SessionOpened(handle=handle, message=message)
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, session_opened=opened).SerializeToString()
+
+    def _on_receipts(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        asked = envelope.receipts
+        page = self._chain.page(asked.from_sequence, asked.limit)
+        head = encode.signed_head(self._chain.head(self._now()))
+        receipts = signer_pb2.Receipts(receipts=page, head=head)
+        return signer_pb2.EnclaveReply(request_id=envelope.request_id, receipts=receipts).SerializeToString()
 
     def _keeper(self) -> SessionKeeper:
         if self._sessions is None:
@@ -284,6 +361,11 @@ def _read(envelope: signer_pb2.EnclaveRequest, request: bytes) -> None:
     except DecodeError:
         message = "request: not an EnclaveRequest"
         raise Malformed(message, field="request") from None
+
+
+def _statements(approvals: Sequence[bytes]) -> bytes:
+    """Return the digest of the statements by which something was approved, as they came; none for none."""
+    return hashlib.sha256(b"".join(approvals)).digest() if approvals else b""
 
 
 def _approvals(approvals: Sequence[bytes]) -> list[bytes]:

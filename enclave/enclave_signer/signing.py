@@ -7,6 +7,7 @@ was refused.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Final
 
 from enclave_signer import encode
@@ -28,9 +29,11 @@ from enclave_signer.model import (
     Stamp,
 )
 from enclave_signer.policy import signature_gaps, validity
-from enclave_signer.policy.case import Case
+from enclave_signer.policy.case import OPERATIONS, Case
 from enclave_signer.policy.judge import Repeat, original
 from enclave_signer.policy.prepared import NS_IN_MS, TRADING, Seat
+from enclave_signer.receipts import ALLOWED, REFUSED
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,11 +45,14 @@ if TYPE_CHECKING:
     from enclave_signer.policy.judge import Judge, Plain
     from enclave_signer.policy.prepared import Desk, Scope
     from enclave_signer.ports import Authenticator
+    from enclave_signer.receipts import Chain
     from enclave_signer.venues.base import Site
-    from signer_api.v1 import intent_pb2, signer_pb2
+    from signer_api.v1 import intent_pb2
 
 MAX_INTENT: Final = 4096
 MAX_SEAL: Final = 1024
+# What limits count of most intents.
+_NOTHING: Final = "0"
 _NS_IN_US: Final = 1_000
 _DERIVED: Final = frozenset({Operation.QUERY, Operation.CANCEL})
 _SINGLE: Final = {operation.value: operation for operation in _DERIVED}
@@ -60,6 +66,7 @@ class Signing:
         authenticator: Authenticator,
         judge: Judge,
         ledger: Ledger,
+        chain: Chain,
         now: Callable[[], int],
         random: Callable[[int], bytes],
         drift: Drift,
@@ -69,6 +76,7 @@ class Signing:
         self._identify = authenticator.identify
         self._judge = judge
         self._ledger = ledger
+        self._chain = chain
         self._now = now
         self._random = random
         self.sites: Mapping[str, Site] = {}
@@ -77,6 +85,9 @@ class Signing:
         # Encoded parts of replies that many orders share, made at first use.
         self._verdicts: dict[str, bytes] = {}
         self._tails: dict[tuple[str, Operation, str], bytes] = {}
+        # What the receipt of the intent at hand will say: the rule, and what limits counted.
+        self._rule = ""
+        self._charged = _NOTHING
 
     def policy_changed(self) -> None:
         """Forget what was encoded for the policy before."""
@@ -92,14 +103,38 @@ class Signing:
             raise too_large("session", f"{MAX_SEAL} bytes")
         engine, since, prove = self._identify(session, sealed.counter, raw, mac)
         intent = decode_intent(raw)
+        now = self._now()
+        self._charged = _NOTHING
         try:
             if intent.created_at < since:
                 raise _before_session(intent.created_at, since)
-            answer = self._decide(engine, intent, raw)
+            answer = self._decide(engine, intent, raw, now)
             self.judged += 1
+            verdict, rule = ALLOWED, self._rule
         except Refused as refusal:
             answer = self._no(refusal)
-        return answer if prove is None else encode.proven(answer, sealed.counter, prove)
+            verdict, rule = REFUSED, refusal.rule
+        # From here on nothing may leave unless all of it is made: what fails answers INTERNAL (S9, S10).
+        parts = encode.parts(answer)
+        digest = hashlib.sha256(parts.signed).digest() if parts.signed else b""
+        receipt = self._chain.decision(
+            now,
+            engine,
+            intent.account,
+            OPERATIONS[type(intent)],
+            verdict,
+            rule,
+            intent=hashlib.sha256(raw).digest(),
+            request=digest,
+            charged=self._charged,
+            counter=sealed.counter,
+        )
+        answer = encode.with_receipt(answer, receipt)
+        if prove is None:
+            return answer
+        own = self._chain.hash
+        mac = prove(sealed.counter, parts.verdict, digest, own, parts.repeated)
+        return answer + encode.proof(sealed.counter, parts, digest, own, mac)
 
     def derived(self, request: signer_pb2.DerivedRequest) -> bytes:
         """Sign the query or cancel of an order that this boot signed: the one right of the host without an engine."""
@@ -114,25 +149,41 @@ class Signing:
             message = "client_order_id: this boot signed no such order, or has forgotten it"
             raise NoRight(message, field="client_order_id")
         site = self._site(desk)
-        try:
-            answer = self._derive(request, operation, desk, entry, listing.instrument, site)
-        except Refused as refusal:
-            return self._no(refusal)
-        self.judged += 1
-        return answer
-
-    def _decide(self, engine: str, intent: Intent, raw: bytes) -> bytes:
         now = self._now()
+        try:
+            answer = self._derive(request, operation, desk, entry, listing.instrument, site, now)
+            self.judged += 1
+            verdict, rule = ALLOWED, "derived"
+        except Refused as refusal:
+            answer = self._no(refusal)
+            verdict, rule = REFUSED, refusal.rule
+        signed = encode.parts(answer).signed
+        digest = hashlib.sha256(signed).digest() if signed else b""
+        receipt = self._chain.decision(
+            now,
+            "",
+            desk.name,
+            operation,
+            verdict,
+            rule,
+            intent=b"",
+            request=digest,
+            charged=_NOTHING,
+            counter=0,
+        )
+        return encode.with_receipt(answer, receipt)
+
+    def _decide(self, engine: str, intent: Intent, raw: bytes, now: int) -> bytes:
         if isinstance(intent, Order):
             if self._drift.stops:
                 raise self._drift.refusal()
             return self._create(engine, intent, raw, now)
         if isinstance(intent, Halt):
             self._judge.halt(engine, intent, now)
-            return encode.done(self._verdict("halt"))
+            return encode.done(self._said("halt"))
         if isinstance(intent, OrderClosed):
             self._judge.close(self._judge.seat(engine, intent.account), intent, now)
-            return encode.done(self._verdict("order_closed"))
+            return encode.done(self._said("order_closed"))
         if self._drift.stops:
             raise self._drift.refusal()
         if isinstance(intent, Amend):
@@ -144,7 +195,7 @@ class Signing:
         site = self._site(seat.desk)
         case = self._judge.create(seat, order, raw, now)
         if isinstance(case, Repeat):
-            return encode.repeated(case.judged)
+            return self._again(case)
         wire = site.create(order, _scope(case).instrument, self._stamp(case))
         judged = self._yes(case, wire, order.client_order_id)
         self._judge.count_create(case, raw, judged)
@@ -155,7 +206,7 @@ class Signing:
         site = self._site(seat.desk)
         case = self._judge.amend(seat, amend, now)
         if isinstance(case, Repeat):
-            return encode.repeated(case.judged)
+            return self._again(case)
         if case.entry is None:
             raise Refused("fault", "no order to amend")
         wire = site.amend(_said(amend, case), original(case.entry), _scope(case).instrument, self._stamp(case))
@@ -183,10 +234,10 @@ class Signing:
         entry: Entry,
         instrument: Instrument,
         site: Site,
+        now: int,
     ) -> bytes:
         if self._drift.stops:
             raise self._drift.refusal()
-        now = self._now()
         self._judge.may_derive(operation, desk, entry.symbol, now)
         # Without an intent there is no end to hold but the policy's longest and the venue's.
         until = now + min(desk.max_age_ns, desk.longest_ns)
@@ -212,15 +263,27 @@ class Signing:
         instrument = None if scope is None else scope.instrument
         tail = self._tail(case.seat.desk, operation, instrument)
         signed = encode.signed_request(wire, client_order_id, case.ends_ms * NS_IN_MS, tail)
-        verdict = self._verdict(case.granted_by())
+        verdict = self._said(case.granted_by())
         if operation in TRADING:
-            verdict = encode.with_notional(verdict, case.worth())
+            worth = case.worth()
+            verdict = encode.with_notional(verdict, worth)
+            self._charged = worth if case.seat.desk.uses == 1 else case.charged()
         return encode.allowed(verdict, signed)
+
+    def _again(self, repeat: Repeat) -> bytes:
+        """Answer as the first time; the receipt names the same rule and request, and that nothing was counted."""
+        self._rule = signer_pb2.Verdict.FromString(encode.parts(repeat.judged).verdict).rule
+        return encode.repeated(repeat.judged)
 
     def _no(self, refusal: Refused) -> bytes:
         self.judged += 1
         self.refused += 1
         return encode.refused(refusal, self._judge.version)
+
+    def _said(self, rule: str) -> bytes:
+        """Return the verdict of an allowed intent, and keep its rule for the receipt."""
+        self._rule = rule
+        return self._verdict(rule)
 
     def _verdict(self, rule: str) -> bytes:
         found = self._verdicts.get(rule)

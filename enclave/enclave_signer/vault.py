@@ -44,7 +44,7 @@ class Vault:
         """Show nothing."""
         return "<Vault>"
 
-    def put(self, account: Account, data: bytes) -> None:
+    def put(self, account: Account, data: bytes | bytearray) -> None:
         """Take an account's credential, canonical CBOR; raises BadCredential, which never shows its content."""
         credential = account.venue.credential(_fields(data))
         mark = fingerprint(credential)
@@ -78,7 +78,7 @@ def _held(account: Account, mark: bytes, credential: Credential) -> _Held:
     )
 
 
-def _fields(data: bytes) -> dict[str, str]:
+def _fields(data: bytes | bytearray) -> dict[str, str]:
     try:
         fields = decode(data)
     except NotCanonical as error:

@@ -9,7 +9,10 @@ Time that goes backwards adds to the newest slot: that releases nothing earlier 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SLOTS: Final = 256
 _KEPT: Final = _SLOTS + 1
@@ -18,7 +21,7 @@ _KEPT: Final = _SLOTS + 1
 class Window:
     """Two sums that roll together: what was spent (any unit) and how often."""
 
-    __slots__ = ("_counts", "_slot", "_slot_ns", "_spent", "count", "spent", "window_ns")
+    __slots__ = ("_counts", "_slot", "_slot_ns", "_spent", "count", "rewritten", "spent", "window_ns")
 
     def __init__(self, window_ns: int) -> None:
         """Start empty."""
@@ -30,6 +33,8 @@ class Window:
         self._counts = [0] * _KEPT
         self.spent = 0
         self.count = 0
+        # Rises when slots before the newest one changed, which :meth:`add` never does.
+        self.rewritten = 0
 
     def advance(self, now: int) -> None:
         """Release what lies wholly outside the window that ends at ``now`` (nanoseconds)."""
@@ -63,13 +68,41 @@ class Window:
             index = other._slot - back
             # The last moment of the other's slot; it cannot have been after now.
             latest = min((index + 1) * other._slot_ns - 1, now)
-            age = self._slot - latest // self._slot_ns
-            spent, count = other._spent[index % _KEPT], other._counts[index % _KEPT]
-            if count and age < _KEPT:
-                self._spent[(self._slot - age) % _KEPT] += spent
-                self._counts[(self._slot - age) % _KEPT] += count
-                self.spent += spent
-                self.count += count
+            self.insert(latest, other._spent[index % _KEPT], other._counts[index % _KEPT])
+
+    def insert(self, at: int, spent: int, count: int) -> None:
+        """Count what happened at an earlier time, or now at the latest; :meth:`advance` comes first."""
+        age = self._slot - at // self._slot_ns
+        if not count or age >= _KEPT:
+            return
+        self.rewritten += 1
+        index = (self._slot - max(age, 0)) % _KEPT
+        self._spent[index] += spent
+        self._counts[index] += count
+        self.spent += spent
+        self.count += count
+
+    @property
+    def slot_ns(self) -> int:
+        """Length of a slot in nanoseconds."""
+        return self._slot_ns
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest slot; it began at this number times the length of a slot."""
+        return self._slot
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest slot that is kept."""
+        return self._slot - _SLOTS
+
+    def slots(self, since: int = 0) -> Iterator[tuple[int, int, int]]:
+        """Yield (number, spent, count) of every slot that is not empty, from slot ``since`` on, oldest first."""
+        for slot in range(max(self.oldest, since), self._slot + 1):
+            count = self._counts[slot % _KEPT]
+            if count:
+                yield slot, self._spent[slot % _KEPT], count
 
     def _clear(self) -> None:
         if self.count:

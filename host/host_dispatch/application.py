@@ -8,6 +8,7 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from host_dispatch.api.dispatch import DispatchService
+from host_dispatch.api.duty import LastCheckpoint
 from host_dispatch.api.operator import OperatorService
 from host_dispatch.api.reads import Reads
 from host_dispatch.api.server import OPERATOR, ORDER_DISPATCH, ApiServer
@@ -19,6 +20,10 @@ from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
+from host_dispatch.provisioning.at_start import AtStart
+from host_dispatch.provisioning.kms import Kms
+from host_dispatch.provisioning.unsealing import Unsealer
+from host_dispatch.receipts import ReceiptKeeper
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -67,6 +72,9 @@ class Host:
         self.hub.head = self.journal.head
         await self._http.start()
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
+        self.keeper = ReceiptKeeper(self.journal, self.link.call, self._clock)
+        self.link.connected, self.link.seen = self.keeper.connected, self.keeper.on_reply
+        self._keeping = asyncio.create_task(self.keeper.run())
         await self.link.start(wait_seconds=_ENCLAVE_SECONDS)
         self.runner = Runner(
             journal=self.journal,
@@ -78,6 +86,9 @@ class Host:
             random=SystemRandom().random,
             loop=loop,
         )
+        self.kms = Kms(config.kms) if config.kms else None
+        self.unsealer = Unsealer(self.link, self.kms)
+        self.at_start = AtStart(self.link, self.unsealer, config.bundles)
         await recover(self.runner)
         await self._warm()
         await self._serve()
@@ -98,10 +109,13 @@ class Host:
         dispatch = DispatchService(self.runner, self.hub, Reads(self.runner))
         stream = StreamService(dispatch, max_unanswered=config.max_unanswered)
         dispatch.add_to(self.server, ORDER_DISPATCH, stream.stream, VenueWatch(self.runner.sites).watch)
-        OperatorService(self.runner, self.journal, self._collector).add_to(self.server, OPERATOR)
+        last = LastCheckpoint(config.journal.with_name(f"{config.journal.name}.checkpoint"))
+        operator = OperatorService(self.runner, self.journal, self.unsealer, self._collector, last)
+        operator.add_to(self.server, OPERATOR)
         if config.insecure_plaintext_tcp and config.tls is None:
             _log.warning("INSECURE: plaintext TCP is on; whoever reaches the port can trade. Development only.")
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)
+        self.at_start.start()
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, flush the journal."""
@@ -109,6 +123,11 @@ class Host:
         await self.server.serving(yes=False)
         await self.runner.drain(self._config.drain_ms / 1000)
         await self.server.stop(_STOP_SECONDS)
+        await self.at_start.stop()
+        if self.kms is not None:
+            self.kms.close()
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
         await self.link.close()
         await self._http.close()
         await self.journal.close()

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from host_dispatch.addresses import Address, parse_address
 from host_dispatch.dispatcher.retry import RetryPlan
 from host_dispatch.dispatcher.settings import DispatchSettings, VenueSettings
+from host_dispatch.provisioning.kms import KmsSettings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,6 +56,8 @@ class Config:
     drain_ms: int = 10_000
     log_level: str = "info"
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
+    kms: KmsSettings | None = None
+    bundles: tuple[Path, ...] = ()
 
 
 def load(path: Path, venues: Mapping[str, Collection[str]]) -> Config:
@@ -100,6 +103,8 @@ def _config(top: _Table, venues: Mapping[str, Collection[str]]) -> Config:
         drain_ms=top.integer("drain_ms", 10_000, 0, 10 * _MINUTE_MS),
         log_level=top.choice("log_level", _LEVELS, "info"),
         dispatch=_dispatch(top, venues),
+        kms=_kms(top),
+        bundles=_bundles(top),
     )
     journal.finish()
     limits.finish()
@@ -115,6 +120,29 @@ def _tls(top: _Table) -> Tls | None:
     )
     table.finish()
     return tls
+
+
+def _kms(top: _Table) -> KmsSettings | None:
+    if not top.has("kms"):
+        return None
+    table = top.table("kms")
+    settings = KmsSettings(
+        region=table.text("region") if table.has("region") else None,
+        endpoint_url=table.base_url("endpoint_url") if table.has("endpoint_url") else None,
+        connect_timeout_ms=table.integer("connect_timeout_ms", 3_000, 100, _MINUTE_MS),
+        read_timeout_ms=table.integer("read_timeout_ms", 10_000, 100, _MINUTE_MS),
+    )
+    table.finish()
+    return settings
+
+
+def _bundles(top: _Table) -> tuple[Path, ...]:
+    table = top.table("provisioning")
+    bundles = tuple(Path(text) for text in table.texts("bundles"))
+    if bundles and not top.has("kms"):
+        table.mistake("bundles", [str(path) for path in bundles], "a [kms] table beside it")
+    table.finish()
+    return bundles
 
 
 def _dispatch(top: _Table, venues: Mapping[str, Collection[str]]) -> DispatchSettings:
@@ -298,9 +326,12 @@ class _Table:
         table = self.table(name)
         found = {}
         for authority in table.names():
-            url = table.text(authority)
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
-                table.mistake(authority, url, "http://HOST:PORT or https://HOST:PORT, without a path")
-            found[authority] = url
+            found[authority] = table.base_url(authority)
         return found
+
+    def base_url(self, name: str) -> str:
+        url = self.text(name)
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+            self.mistake(name, url, "http://HOST:PORT or https://HOST:PORT, without a path")
+        return url

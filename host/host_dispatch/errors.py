@@ -39,6 +39,12 @@ class Reason(StrEnum):
     SESSIONS_FULL = "SESSIONS_FULL"
     NO_DOCUMENT = "NO_DOCUMENT"
     CLOCK_DRIFT = "CLOCK_DRIFT"
+    NOT_OPENED = "NOT_OPENED"
+    # KMS, and this host's way to it
+    KMS_NOT_CONFIGURED = "KMS_NOT_CONFIGURED"
+    KMS_UNAVAILABLE = "KMS_UNAVAILABLE"
+    KMS_DENIED = "KMS_DENIED"
+    KMS_REFUSED = "KMS_REFUSED"
 
 
 #: Reasons that go away without the sender changing anything.
@@ -57,6 +63,7 @@ _PASSING = frozenset(
         Reason.SESSIONS_FULL,
         Reason.NO_DOCUMENT,
         Reason.CLOCK_DRIFT,
+        Reason.KMS_UNAVAILABLE,
     }
 )
 

@@ -20,11 +20,16 @@ T = TypeVar("T")
 _WARNING = "casemate-mock: stand-ins for development and CI; nothing here keeps a key safe\n"
 
 
+class _WrongUseError(Exception):
+    """Options that do not go together."""
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the argument parser."""
     root = argparse.ArgumentParser(prog="casemate-mock", description="Stand-ins for development and CI.")
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_enclave(commands)
+    _add_kms(commands)
     _add_venue(commands)
     _add_all(commands)
     _add_bench(commands)
@@ -32,14 +37,38 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "The real enclave service, which here believes every sender's name."
+    text = "The real enclave service over a pretended security module: --quorum and --root, or --unauthenticated."
     enclave = commands.add_parser("enclave", help="mock enclave", description=text)
     enclave.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH or 127.0.0.1:PORT")
-    enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help="load this compiled policy at start")
-    enclave.add_argument("--credentials", type=Path, metavar="FILE", help="JSON: {account: {ccxt's field: text}}")
-    text = "real sessions over a pretended security module, whose root certificate is written here"
-    enclave.add_argument("--sessions", type=Path, metavar="ROOT.pem", help=text)
+    enclave.add_argument("--quorum", type=Path, metavar="FILE", help="quorum.cbor: whose approvals it takes")
+    text = "root certificate of its attestation documents, to be pinned; made here, with its key, if it is not there"
+    enclave.add_argument("--root", type=Path, metavar="ROOT.pem", help=text)
+    text = "believe every sender's name and take every policy and credential as approved"
+    enclave.add_argument("--unauthenticated", action="store_true", help=text)
+    text = "only with --unauthenticated: load this compiled policy at start"
+    enclave.add_argument("--policy", type=Path, metavar="FILE.cbor", help=text)
+    text = "only with --unauthenticated: JSON, {account: {ccxt's field: text}}"
+    enclave.add_argument("--credentials", type=Path, metavar="FILE", help=text)
     enclave.set_defaults(run=_run_enclave)
+
+
+def _add_kms(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "moto's KMS with Recipient: it verifies documents, keeps key policies, and encrypts to the enclave's key."
+    kms = commands.add_parser("kms", help="mock KMS", description=text)
+    text = "root certificate that documents must end in: the mock enclave writes it"
+    kms.add_argument("--root", required=True, type=Path, metavar="ROOT.pem", help=text)
+    text = "make a key with this alias and key policy (JSON, as KMS has it); repeat for each"
+    kms.add_argument("--key", required=True, action="append", type=_key, metavar="ALIAS=POLICY.json", help=text)
+    kms.add_argument("--port", type=int, default=0, help="0 (default): any free port")
+    kms.set_defaults(run=_run_kms)
+
+
+def _key(text: str) -> tuple[str, Path]:
+    alias, found, path = text.partition("=")
+    if not (alias and found and path):
+        message = f'"{text}": expected ALIAS=POLICY.json'
+        raise argparse.ArgumentTypeError(message)
+    return alias, Path(path)
 
 
 def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -83,8 +112,10 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--seed", type=int, help="fix the venues' own ids")
     everything.add_argument("--keep", action="store_true", help="run on when stdin ends; stop with SIGTERM")
     everything.add_argument("--no-rate-limits", action="store_true", help="the host holds no order back; for measuring")
-    text = "authenticated sessions: the READY line says what to pin and where the engines' keys are"
-    everything.add_argument("--sessions", action="store_true", help=text)
+    text = "no sessions and no quorum: the mock enclave believes everybody; for tests of the wire alone"
+    everything.add_argument("--unauthenticated", action="store_true", help=text)
+    text = "seal credentials through a mock KMS (needs casemate-mock[kms]), not to the key of the boot"
+    everything.add_argument("--kms", action="store_true", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -92,7 +123,7 @@ def _add_bench(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     text = "The enclave's handle beside one bare hmac.digest, in one process; prints one JSON document."
     bench = commands.add_parser("bench-handle", help="cost of the enclave's handle", description=text)
     bench.add_argument("--orders", type=int, default=5_000, metavar="N", help="distinct orders (default 5000)")
-    bench.add_argument("--sessions", action="store_true", help="with authenticated sessions, and what those cost")
+    bench.add_argument("--unauthenticated", action="store_true", help="without sessions")
     bench.set_defaults(run=_run_bench)
 
 
@@ -100,14 +131,36 @@ def _run_bench(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import bench_handle  # noqa: PLC0415
 
-    bench_handle.main(arguments.orders, sessions=arguments.sessions)
+    bench_handle.main(arguments.orders, sessions=not arguments.unauthenticated)
 
 
 def _run_enclave(arguments: argparse.Namespace) -> None:
     # Here alone: no other stand-in may import the enclave.
     from casemate_mock import enclave_process  # noqa: PLC0415
 
-    asyncio.run(enclave_process.run(arguments.listen, arguments.policy, arguments.credentials, root=arguments.sessions))
+    loads, guarded = (arguments.policy, arguments.credentials), (arguments.quorum, arguments.root)
+    if arguments.unauthenticated and not any(guarded):
+        run = enclave_process.run_unauthenticated(arguments.listen, *loads)
+    elif arguments.unauthenticated or any(loads) or not all(guarded):
+        message = "enclave: --quorum with --root, or --unauthenticated (with --policy and --credentials or without)"
+        raise _WrongUseError(message)
+    else:
+        run = enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum)
+    try:
+        asyncio.run(run)
+    except enclave_process.BootEnded as error:
+        # As the shipped enclave does.
+        sys.stderr.write(f"casemate-mock enclave: {error}\n")
+        raise SystemExit(error.code) from None
+
+
+def _run_kms(arguments: argparse.Namespace) -> None:
+    try:
+        from casemate_mock.kms import serve  # noqa: PLC0415 - moto takes a while, and is an extra
+    except ImportError:
+        message = "the mock KMS needs moto: install casemate-mock[kms]"
+        raise ValueError(message) from None
+    asyncio.run(serve.run(serve.make(arguments.root, dict(arguments.key)), arguments.port))
 
 
 def _run_venue(arguments: argparse.Namespace) -> None:
@@ -137,7 +190,8 @@ def _run_all(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             listen=arguments.listen,
             rate_limits=not arguments.no_rate_limits,
-            sessions=arguments.sessions,
+            authenticated=not arguments.unauthenticated,
+            kms=arguments.kms,
         )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:
@@ -151,6 +205,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stderr.write(_WARNING)
     try:
         arguments.run(arguments)
+    except _WrongUseError as error:
+        sys.stderr.write(f"casemate-mock {error}\n")
+        return 2
     except (StackError, ValueError, OSError) as error:
         sys.stderr.write(f"casemate-mock: {error}\n")
         return 1

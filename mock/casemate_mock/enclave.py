@@ -1,23 +1,31 @@
-"""The mock enclave: the real service, with stand-ins that believe everybody. DEVELOPMENT ONLY.
+"""The mock enclave: the real service over a pretended security module. DEVELOPMENT ONLY.
 
-Judging, signing and counting are the production code; what is missing is everything that keeps a stranger out.
+Sessions, quorum, judging, signing and counting are the production code; its attestation proves nothing, as nothing
+measures it, and its memory is open to its machine. In the unauthenticated mode stand-ins believe everybody besides.
 """
 
 import argparse
 import asyncio
+import hashlib
 import hmac
 import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
+from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
-from enclave_signer.ports import Clock
-from enclave_signer.server import CannotListen, Server, serve_until_told
+from enclave_signer.ports import Authority, Clock, KeysIn
+from enclave_signer.quorum import Quorum
+from enclave_signer.receipts import Chain
+from enclave_signer.sealed.keys_in import SealedKeys
+from enclave_signer.server import ENDED, CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -26,13 +34,13 @@ from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes every policy\n"
-    "casemate-mock enclave: and credential as approved. Never give it a key that can trade anything of value.\n"
+    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes\n"
+    "casemate-mock enclave: every policy and credential as approved. Never give it a key that can trade anything.\n"
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Its sessions are real, its attestation proves nothing, and it\n"
-    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves nothing:\n"
+    "casemate-mock enclave: nobody measured this process, and its host can read its memory. Give it no key of value.\n"
 )
 
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
@@ -40,24 +48,41 @@ MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0
 
 
 def make_service(
-    *, clock: Clock | None = None, chain: FakeChain | None = None, pauses: Callable[[], Pauses] = Pauses
+    *,
+    clock: Clock | None = None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    pauses: Callable[[], Pauses] = Pauses,
+    end: Callable[[], None] = lambda: None,
 ) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
     With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
-    credentials are still taken as approved.
+    credentials are still taken as approved. With ``admins`` as well it is the shipped enclave in all but the module:
+    their approvals are needed, and credentials come in sealed only.
     """
     clock = clock or SystemClock()
     sessions = make_sessions(clock, chain) if chain else None
+    boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
+    authority = Quorum(admins, boot_key.public_bytes()) if admins else EverybodyApproves()
     return Service(
         clock,
         SystemRandomness(),
         sessions or EverybodyAuthenticates(),
-        EverybodyApproves(),
+        authority,
+        _keys_in(authority, sessions, clear=admins is None),
         sessions=sessions,
         pauses=pauses,
-        boot_key=sessions.keys.receipt_public if sessions else make_boot_key(SystemRandomness()).public_bytes(),
+        boot_key=boot_key,
+        end=end,
     )
+
+
+def _keys_in(authority: Authority, sessions: Sessions | None, *, clear: bool) -> KeysIn:
+    if sessions is None:
+        return ClearKeys(authority)
+    sealed = SealedKeys(authority, RsaRecipients(), sessions.keys.provision, sessions.keys.receipt_public)
+    return ClearKeys(authority, sealed) if clear else sealed
 
 
 def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
@@ -97,24 +122,82 @@ class BenchSession:
         mac = hmac.digest(self._key, forms.intent_text(self._session.id, counter, intent), "sha256")
         return intent_pb2.SealedIntent(session=self._session.id, counter=counter, intent=intent, mac=mac)
 
-    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes) -> None:
-        """Do what a session adds to one intent: tell the sender, prove the answer."""
+    def cost(self, sealed: intent_pb2.SealedIntent, judged: bytes, receipt_digest: bytes) -> int:
+        """Do what a session adds to one intent: tell the sender, prove the answer. Returns nanoseconds."""
+        begin = time.perf_counter_ns()
         sender = self._sessions.identify(sealed.session, sealed.counter, sealed.intent, sealed.mac)
+        parts = encode.parts(judged)
+        digest = hashlib.sha256(parts.signed).digest()
         if sender.prove is not None:
-            encode.proven(judged, sealed.counter, sender.prove)
+            mac = sender.prove(sealed.counter, parts.verdict, digest, receipt_digest, parts.repeated)
+            encode.proof(sealed.counter, parts, digest, receipt_digest, mac)
+        return time.perf_counter_ns() - begin
 
 
-async def serve(listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None) -> None:
-    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled. Raises ValueError if it cannot be bound."""
-    await _server(listen, clock, chain).serve()
+class BenchChain:
+    """A chain beside the service's: to measure what one receipt costs, its part of a head's signature included."""
+
+    def __init__(self) -> None:
+        """Begin with a key of its own."""
+        self._chain = Chain(make_boot_key(SystemRandomness()), time.time_ns)
+        self._chain.policy("bench", 1, bytes(32))
+
+    def cost(self, engine: str, account: str, intent: bytes, judged: bytes, number: int) -> int:
+        """Do what the receipt adds to one allowed order. Returns nanoseconds."""
+        digest = hashlib.sha256(judged).digest()
+        now = time.time_ns()
+        begin = time.perf_counter_ns()
+        receipt = self._chain.decision(
+            now, engine, account, 1, 1, "grant:trade",
+            intent=hashlib.sha256(intent).digest(), request=digest, charged="1234.5", counter=number,
+        )  # fmt: skip
+        encode.with_receipt(judged, receipt)
+        return time.perf_counter_ns() - begin
 
 
-def _server(listen: str, clock: Clock | None, chain: FakeChain | None = None) -> Server:
-    sys.stderr.write(_LOUD_SESSIONS if chain else _LOUD)
-    counter = pause_counter()
-    service = make_service(clock=clock, chain=chain, pauses=lambda: counter.pauses)
+async def serve(
+    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, admins: Admins | None = None
+) -> None:
+    """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled, or until the boot ends, which raises BootEnded.
+
+    Raises ValueError if it cannot be bound.
+    """
+    ended = asyncio.Event()
+    if await serve_until_ended(_server(listen, clock, chain, admins, ended.set), ended):
+        raise BootEnded
+
+
+class BootEnded(Exception):
+    """A sealed bundle could not be opened; ``code`` is the exit code."""
+
+    code = ENDED
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("a sealed bundle could not be opened: this boot has ended")
+
+
+def read_quorum(path: Path) -> Admins:
+    """Read quorum.cbor; raises OSError, or ValueError for a file that is none."""
     try:
-        return Server(service.handle, listen, counter.watch)
+        return read_admins(path.read_bytes())
+    except BadQuorum as error:
+        message = f"{path}: {error}"
+        raise ValueError(message) from None
+
+
+def _server(
+    listen: str,
+    clock: Clock | None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    end: Callable[[], None] = lambda: None,
+) -> Server:
+    sys.stderr.write(_LOUD_SESSIONS if admins else _LOUD)
+    counter = pause_counter()
+    service = make_service(clock=clock, chain=chain, admins=admins, pauses=lambda: counter.pauses, end=end)
+    try:
+        return Server(service.handle, listen, counter.watch, between=service.sign_head)
     except CannotListen as error:
         raise ValueError(str(error)) from None
 

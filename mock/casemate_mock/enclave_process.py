@@ -1,40 +1,58 @@
-"""The mock enclave as a process: serve, and where asked load a policy and credentials at start."""
+"""The mock enclave as a process: serve and, where nobody has to approve, load a policy and credentials at start."""
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cbor2
 import grpc
 import grpc.aio
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate_mock.enclave import MEASUREMENTS, serve
+from casemate_mock.enclave import MEASUREMENTS, BootEnded, read_quorum, serve
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.nitro import FakeChain
 from signer_api.v1 import signer_pb2
+
+__all__ = ["BootEnded", "run", "run_unauthenticated"]
 
 _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
 
 
-async def run(listen: str, policy: Path | None, credentials: Path | None, root: Path | None = None) -> None:
-    """Serve on `listen` until told to stop. Raises ValueError if policy or credentials are not accepted.
+async def run(listen: str, *, root: Path, quorum: Path) -> None:
+    """Serve on `listen` until told to stop: real sessions, the quorum of that file, credentials sealed only.
 
-    With `root` its sessions are the real ones; what a verifier has to pin is written there and said when ready.
+    What a verifier has to pin is in `root`, made if it is not there, and is said when ready. Raises ValueError, and
+    BootEnded where a sealed bundle ended the boot.
     """
-    chain = FakeChain() if root else None
-    serving = asyncio.create_task(serve(listen, chain=chain))
+    chain, admins = FakeChain.kept(root), read_quorum(quorum)
+    serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
+    pcrs = {str(index): value.hex() for index, value in MEASUREMENTS.items()}
+    await _until_told(listen, serving, (), {"root": str(root), "pcrs": pcrs})
+
+
+async def run_unauthenticated(listen: str, policy: Path | None, credentials: Path | None) -> None:
+    """Serve on `listen` until told to stop, believing everybody. Raises ValueError if policy or keys are not taken."""
+    serving = asyncio.create_task(serve(listen))
+    await _until_told(listen, serving, _requests(policy, credentials), {})
+
+
+async def _until_told(
+    listen: str,
+    serving: "asyncio.Task[None]",
+    requests: Iterable[signer_pb2.EnclaveRequest],
+    said: Mapping[str, Any],
+) -> None:
     told = asyncio.create_task(until_told(watch_stdin=False))
     try:
         async with grpc.aio.insecure_channel(listen) as channel:
             await _first(channel.channel_ready(), serving, told)
-            for request in _requests(policy, credentials):
+            for request in requests:
                 await _load(channel, request)
         if not told.done():
-            ready(listen=listen, **(_pins(chain, root) if chain and root else {}))
+            ready(listen=listen, **said)
         await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
         if serving.done():
             serving.result()
@@ -42,11 +60,6 @@ async def run(listen: str, policy: Path | None, credentials: Path | None, root: 
         for task in (serving, told):
             task.cancel()
         await asyncio.gather(serving, told, return_exceptions=True)
-
-
-def _pins(chain: FakeChain, root: Path) -> dict[str, Any]:
-    root.write_bytes(chain.root.public_bytes(Encoding.PEM))
-    return {"root": str(root), "pcrs": {str(index): value.hex() for index, value in MEASUREMENTS.items()}}
 
 
 def _requests(policy: Path | None, credentials: Path | None) -> Iterator[signer_pb2.EnclaveRequest]:

@@ -22,7 +22,13 @@ _BUCKETS: Mapping[str, Sequence[str]] = {
 
 
 def host_config(
-    directory: Path, listen: Sequence[str], enclave: str, venues: Mapping[str, Any], *, rate_limits: bool
+    directory: Path,
+    listen: Sequence[str],
+    enclave: str,
+    venues: Mapping[str, Any],
+    *,
+    rate_limits: bool,
+    kms: Mapping[str, Any] | None = None,
 ) -> str:
     """Write TOML; `venues` is what the simulated venues said on their READY line."""
     plaintext = any(not address.startswith("unix:") for address in listen)
@@ -33,6 +39,8 @@ def host_config(
         "[journal]",
         f"path = {json.dumps(str(directory / 'journal.db'))}",
     ]
+    if kms is not None:
+        lines += ["[kms]", f"region = {json.dumps(kms['region'])}", f"endpoint_url = {json.dumps(kms['endpoint_url'])}"]
     for venue, server in {account.venue: account.server for account in DEMO_ACCOUNTS}.items():
         connect = ", ".join(f'"{host}" = {json.dumps(venues[server]["url"])}' for host in venues[server]["hosts"])
         lines += [f"[venues.{venue}]", f"connect = {{ {connect} }}"]

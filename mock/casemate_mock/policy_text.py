@@ -8,6 +8,7 @@ from casemate_mock.config import DemoAccount
 from casemate_mock.exchange import VenueInstrument
 from casemate_mock.exchange.arithmetic import plain
 
+DEPLOYMENT = "demo"
 ENGINE = "demo-engine"
 READER = "demo-reader"
 # Largest order that the demonstration's policy allows, in settle currency at the top of the band.
@@ -37,9 +38,10 @@ def demo_policy(accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] 
         "# Made by casemate-mock for simulated venues. Not an example to follow: it accepts every gap",
         "# that a venue's signature leaves. See examples/policy.toml.",
         'format = "casemate.policy.v1"',
-        'deployment = "demo"',
+        f'deployment = "{DEPLOYMENT}"',
         "version = 1",
         'max_age = "60s"',
+        'duty = "on_parent"',
     ]
     engines = [
         _table("[[engine]]", name=name, accounts=names, **({"public_key": keys[name]} if name in keys else {}))

@@ -3,7 +3,7 @@
 Enable it with ``pytest_plugins = ["casemate_mock.pytest_plugin"]`` in a conftest, then::
 
     def test_my_engine_places_an_order(casemate_stack):
-        with SyncGateway(casemate_stack.gateway, UnauthenticatedSealer(casemate_stack.engine)) as gateway:
+        with SyncGateway.connect(casemate_stack.profile) as gateway:
             ...
         assert casemate_stack.orders("binance")[-1]["status"] == "new"
 """
@@ -54,6 +54,15 @@ class RunningStack:
     def engine(self) -> str:
         """Name of the engine that may trade."""
         return str(self.ready["engines"][0])
+
+    @property
+    def profile(self) -> str:
+        """Profile of that engine: gateway, key and pins in one file. Not in an unauthenticated stack."""
+        return self.profile_of(self.engine)
+
+    def profile_of(self, engine: str) -> str:
+        """Profile of another engine of the READY line."""
+        return str(self.ready["profiles"][engine])
 
     @property
     def accounts(self) -> list[dict[str, Any]]:

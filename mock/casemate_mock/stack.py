@@ -1,7 +1,9 @@
 """The whole system on one machine: simulated venues, mock enclave and host as child processes, ready to trade.
 
 Children start by exec through :mod:`casemate_mock.child` and die with this process; each one's stderr is a file in
-the stack's directory. Policy and credentials go in over the host's own gRPC API, as an operator's would.
+the stack's directory. Policy and credentials go in over the host's own gRPC API, as an operator's would, with the
+approvals of two of the three administrators that are made here: by the client's code, which runs as a program, so that
+the stand-ins import none of it.
 """
 
 import asyncio
@@ -11,24 +13,18 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cbor2
-import grpc
-import grpc.aio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
+from casemate_mock import identities, key_service
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
+from casemate_mock.identities import Identities
 from casemate_mock.lifecycle import ready, until_told
-from casemate_mock.policy_text import ENGINE, READER, band_of, demo_policy
-from casemate_mock.serving import write_private
-from signer_api.v1 import signer_pb2
+from casemate_mock.policy_text import DEPLOYMENT, ENGINE, READER, band_of, demo_policy
 
 _START_S = 30.0
 _STOP_S = 5.0
@@ -115,20 +111,24 @@ class Stack:
         seed: int | None = None,
         listen: str | None = None,
         rate_limits: bool = True,
-        sessions: bool = False,
+        authenticated: bool = True,
+        kms: bool = False,
     ) -> None:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
-        Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. With `sessions`
-        engines have to open real ones, with keys that are made here. ValueError for a directory or an address that
-        cannot be used.
+        Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. Engines open
+        real sessions with keys that are made here and administrators approve, unless it is not `authenticated`: then
+        the mock enclave believes everybody. Credentials are sealed to the attested key of the boot or, with
+        `kms`, through the mock KMS. ValueError for a directory or an address that cannot be used.
         """
         self.directory = checked_directory(directory)
         self._seed = seed
         self._listen = None if listen is None else checked_listen(listen)
         self._rate_limits = rate_limits
-        self._sessions = sessions
-        self._attestation: dict[str, Any] = {}
+        self._authenticated = authenticated
+        self._people: Identities | None = None
+        self._with_kms = kms and authenticated
+        self._kms: tuple[str, ...] = ()
         self._children: list[Child] = []
         self._lock: int | None = None
 
@@ -141,23 +141,37 @@ class Stack:
         """Start all parts; returns what the READY line says. Raises StackError."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._take_directory()
-        policy = self.directory / "policy.toml"
-        policy.write_text(demo_policy(DEMO_ACCOUNTS, self._make_keys()), encoding="utf-8")
+        if self._authenticated:
+            self._people = identities.make(self.directory, DEPLOYMENT, (ENGINE, READER))
+        policy = demo_policy(DEMO_ACCOUNTS, self._people.engine_keys if self._people else None)
+        (self.directory / "policy.toml").write_text(policy, encoding="utf-8")
         venues = await self._spawn("venues", "-m", "casemate_mock", "venues", *self._venue_arguments())
-        enclave_socket = self.directory / _ENCLAVE_SOCKET
-        options = ["--sessions", str(self.directory / "nitro-root.pem")] if self._sessions else []
-        enclave = await self._spawn(
-            "enclave", "-m", "casemate_mock", "enclave", "--listen", f"unix:{enclave_socket}", *options
-        )
-        compiled, said = await asyncio.gather(self._compile(policy), venues.ready_line())
-        pins = await enclave.ready_line()
-        if self._sessions:
-            self._attestation |= {"root": pins["root"], "pcrs": pins["pcrs"]}
-        config = self._host_config(said["venues"], enclave_socket)
+        enclave = await self._spawn_enclave()
+        said, attestation = await venues.ready_line(), await enclave.ready_line()
+        trust = self._trust(attestation)
+        kms = await self._start_kms(attestation) if self._with_kms else None
+        config = self._host_config(said["venues"], kms)
         host = await self._spawn("host", "-m", "host_dispatch", "--config", str(config))
-        await host.ready_line()
-        await self._load(compiled.read_bytes())
-        return self._summary(said, compiled)
+        # Starts as slowly as the host, and waits for it.
+        ceremony = asyncio.create_task(self._ceremony())
+        try:
+            await host.ready_line()
+            done = await ceremony
+        finally:
+            ceremony.cancel()
+        return self._summary(said) | trust | {"done": done}
+
+    async def restart_enclave(self) -> None:
+        """End the enclave as a crash would, start another boot of it, and give it policy and credentials again."""
+        place = [child.name for child in self._children].index("enclave")
+        old = self._children.pop(place)
+        old.process.kill()
+        await old.process.wait()
+        new = await self._spawn_enclave()
+        # Parts are stopped in the order of their start, backwards.
+        self._children.insert(place, self._children.pop())
+        await new.ready_line()
+        await self._ceremony()
 
     async def wait_for_end(self) -> None:
         """Return never, unless a part ends: then raise StackError."""
@@ -195,82 +209,101 @@ class Stack:
         log = self.directory / f"{name}.log"
         with log.open("ab") as stderr:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "casemate_mock.child",
-                str(os.getpid()),
-                sys.executable,
-                *arguments,
+                *_dying_with_us(*arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
+                env=os.environ | key_service.ENVIRONMENT,
             )
         child = Child(name, process, log)
         self._children.append(child)
         return child
 
-    def _make_keys(self) -> dict[str, str]:
-        """Write a new private key for each engine (PKCS #8, PEM), and return the public ones."""
-        if not self._sessions:
-            return {}
-        public, paths = {}, {}
-        for name in (ENGINE, READER):
-            key, path = Ed25519PrivateKey.generate(), self.directory / f"{name}.key"
-            write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
-            public[name], paths[name] = key.public_key().public_bytes_raw().hex(), str(path)
-        self._attestation["keys"] = paths
-        return public
+    async def _spawn_enclave(self) -> Child:
+        options = ["--unauthenticated"]
+        if self._people:
+            options = ["--quorum", str(self._people.quorum), "--root", str(self.directory / "nitro-root.pem")]
+        listen = f"unix:{self.directory / _ENCLAVE_SOCKET}"
+        return await self._spawn("enclave", "-m", "casemate_mock", "enclave", "--listen", listen, *options)
 
     def _venue_arguments(self) -> list[str]:
         arguments = ["--credentials", str(self.directory / "credentials.json")]
         return arguments if self._seed is None else [*arguments, "--seed", str(self._seed)]
 
-    async def _compile(self, policy: Path) -> Path:
-        # The compiler is the client's; it runs as a program, so that the stand-ins import no client code.
-        compiled = policy.with_suffix(".cbor")
+    async def _start_kms(self, attestation: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Start the mock KMS with one key, which opens for the mock enclave's image alone."""
+        policy = self.directory / "kms-policy.json"
+        policy.write_text(key_service.key_policy(attestation["pcrs"]), encoding="utf-8")
+        key = f"{key_service.ALIAS}={policy}"
+        kms = await self._spawn("kms", "-m", "casemate_mock", "kms", "--root", attestation["root"], "--key", key)
+        said: Mapping[str, Any] = await kms.ready_line()
+        self._kms = ("--kms-key", f"alias/{key_service.ALIAS}", "--kms-endpoint", said["endpoint_url"])
+        self._kms += ("--kms-region", said["region"])
+        return said
+
+    def _ceremony_arguments(self) -> Iterator[str]:
+        yield from ("--policy", str(self.directory / "policy.toml"))
+        yield from ("--credentials", str(self.directory / "credentials.json"))
+        if self._people is None:
+            yield from ("--unauthenticated-gateway", self.gateway)
+            return
+        yield from ("--profile", str(self.directory / f"{ENGINE}.toml"))
+        for admin in self._people.admins[: identities.THRESHOLD]:
+            yield from ("--admin", str(admin.key))
+        yield from self._kms
+
+    async def _ceremony(self) -> Any:  # noqa: ANN401 - plain JSON values
+        """Have administrators approve policy and credentials, and load both; returns what was done."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "casemate", "policy", "compile", str(policy), "-o", str(compiled)),
+            *_dying_with_us("-m", "casemate.demo.ceremony", *self._ceremony_arguments()),
+            env=os.environ | key_service.ENVIRONMENT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stderr=asyncio.subprocess.PIPE,
         )
-        output, _ = await process.communicate()
+        try:
+            output, errors = await process.communicate()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
         if process.returncode:
-            message = f"the policy does not compile:\n{output.decode(errors='replace')}"
+            message = f"policy or credentials were not taken:\n{errors.decode(errors='replace')[-_TAIL:]}"
             raise StackError(message)
-        return compiled
+        return json.loads(output)
 
-    def _host_config(self, venues: Mapping[str, Any], enclave: Path) -> Path:
+    def _host_config(self, venues: Mapping[str, Any], kms: Mapping[str, Any] | None) -> Path:
         listen = [self.gateway, *([self._listen] if self._listen else [])]
-        text = host_config(self.directory, listen, f"unix:{enclave}", venues, rate_limits=self._rate_limits)
+        enclave = f"unix:{self.directory / _ENCLAVE_SOCKET}"
+        text = host_config(self.directory, listen, enclave, venues, rate_limits=self._rate_limits, kms=kms)
         config = self.directory / "host.toml"
         config.write_text(text, encoding="utf-8")
         return config
 
-    async def _load(self, policy_bytes: bytes) -> None:
-        credentials = self._credentials()
-        async with grpc.aio.insecure_channel(self.gateway) as channel:
-            policy = signer_pb2.LoadPolicy(policy=policy_bytes)
-            await _operate(channel, "LoadPolicy", policy.SerializeToString())
-            for account, fields in credentials.items():
-                credential = cbor2.dumps(fields, canonical=True)
-                request = signer_pb2.Provision(account=account, credential=credential)
-                await _operate(channel, "Provision", request.SerializeToString())
+    def _trust(self, attestation: Mapping[str, Any]) -> dict[str, Any]:
+        """What proves who is who: nothing where nobody has to."""
+        if self._people is None:
+            return {}
+        profiles = identities.write_profiles(self.directory, self._people, self.gateway, DEPLOYMENT, attestation)
+        return {
+            "profiles": profiles,
+            "attestation": {"root": attestation["root"], "pcrs": attestation["pcrs"]},
+            "quorum": {
+                "file": str(self._people.quorum),
+                "threshold": identities.THRESHOLD,
+                "admins": [str(admin.key) for admin in self._people.admins],
+            },
+        }
 
-    def _credentials(self) -> dict[str, dict[str, str]]:
-        return dict(json.loads((self.directory / "credentials.json").read_text(encoding="utf-8")))
-
-    def _summary(self, said: Mapping[str, Any], compiled: Path) -> dict[str, Any]:
+    def _summary(self, said: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "gateway": self.gateway,
             **({"tcp": self._listen} if self._listen else {}),
             "venues": {name: entry["url"] for name, entry in said["venues"].items()},
             "control": said["control"],
-            "policy": str(compiled),
+            "policy": str(self.directory / "policy.cbor"),
             "journal": str(self.directory / "journal.db"),
             "directory": str(self.directory),
             "engines": [ENGINE, READER],
-            **({"attestation": self._attestation} if self._attestation else {}),
             "accounts": [
                 {
                     "name": account.name,
@@ -294,15 +327,8 @@ class Stack:
         }
 
 
-async def _operate(channel: grpc.aio.Channel, method: str, request: bytes) -> None:
-    call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
-        f"/casemate.dispatch.v1.Operator/{method}"
-    )
-    try:
-        await call(request, timeout=_START_S, wait_for_ready=True)
-    except grpc.aio.AioRpcError as error:
-        message = f"{method}: {error.code().name}: {error.details()}"
-        raise StackError(message) from None
+def _dying_with_us(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "casemate_mock.child", str(os.getpid()), sys.executable, *arguments)
 
 
 async def run_all(stack: Stack, *, watch_stdin: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, FileDescriptor
 
-from dispatch_api.v1 import dispatch_pb2
+from dispatch_api.v1 import agent_pb2, dispatch_pb2
 from signer_api.v1 import intent_pb2, signer_pb2
 
 SNAPSHOT = Path(__file__).with_name("wire_v1.txt")
@@ -46,7 +46,7 @@ def _methods(file: FileDescriptor) -> Iterator[str]:
 
 def wire() -> list[str]:
     lines: list[str] = []
-    for module in (intent_pb2, signer_pb2, dispatch_pb2):
+    for module in (intent_pb2, signer_pb2, dispatch_pb2, agent_pb2):
         file = module.DESCRIPTOR
         for message in file.message_types_by_name.values():
             lines += _fields(message)

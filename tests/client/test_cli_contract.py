@@ -42,7 +42,8 @@ def document(done: subprocess.CompletedProcess[str]) -> Any:
 
 def submit(host: FakeHost, *extra: str) -> subprocess.CompletedProcess[str]:
     """`casemate submit` against a scripted host."""
-    return run("submit", "--gateway", host.target, "--engine", "mm-1", *ORDER, "--price", "60000", *extra)
+    where = ("--gateway", host.target, "--engine", "mm-1", "--unauthenticated")
+    return run("submit", *where, *ORDER, "--price", "60000", *extra)
 
 
 def test_the_reference_page_is_what_the_parser_says() -> None:
@@ -134,7 +135,7 @@ def test_submit_exits_0_for_an_open_order(host: FakeHost) -> None:
     assert done.returncode == 0, done.stderr
     answer = document(done)
     assert (answer["state"], answer["verdict"]["decision"]) == ("OPEN", "ALLOW")
-    assert "not authenticated yet" in done.stderr
+    assert "intents prove nothing" in done.stderr
     sent = host.intents()[0].order
     assert (sent.client_order_id, sent.quantity, sent.side, sent.time_in_force) == ("id-1", "0.5", 1, 1)
 
@@ -165,7 +166,8 @@ def test_submit_takes_the_messages_json_form(host: FakeHost, tmp_path: Path) -> 
     fields = {"account": "main", "venue": "okx", "symbol": "BTC/USDT", "side": "SELL", "type": "LIMIT"}
     fields |= {"time_in_force": "IOC", "quantity": "0.1", "price": "5", "client_order_id": "id-9"}
     intent.write_text(json.dumps(fields), encoding="utf-8")
-    done = run("submit", str(intent), "--price", "6", CASEMATE_GATEWAY=host.target, CASEMATE_ENGINE="mm-1")
+    where = {"CASEMATE_GATEWAY": host.target, "CASEMATE_ENGINE": "mm-1"}
+    done = run("submit", str(intent), "--price", "6", "--unauthenticated", **where)
     assert done.returncode == 0, done.stderr
     sent = host.intents()[0].order
     assert (sent.side, sent.time_in_force, sent.price) == (2, 2, "6")
@@ -184,7 +186,8 @@ def test_submit_takes_the_messages_json_form(host: FakeHost, tmp_path: Path) -> 
     ],
 )
 def test_a_bad_intent_is_wrong_use_and_names_the_field(host: FakeHost, text: str, named: str) -> None:
-    done = run("submit", "-", *ORDER[:6], "--gateway", host.target, "--engine", "mm-1", stdin=text)
+    where = ("--gateway", host.target, "--engine", "mm-1", "--unauthenticated")
+    done = run("submit", "-", *ORDER[:6], *where, stdin=text)
     assert done.returncode == 2
     assert named in done.stderr
     assert host.asked == []
@@ -200,7 +203,7 @@ def test_an_unreachable_gateway_is_a_no_and_still_one_json_document(tmp_path: Pa
 def test_an_order_for_an_unreachable_gateway_was_not_sent(tmp_path: Path) -> None:
     done = run(
         *("submit", *ORDER, "--price", "60000"),
-        *("--gateway", f"unix:{tmp_path / 'nobody.sock'}", "--engine", "mm-1"),
+        *("--gateway", f"unix:{tmp_path / 'nobody.sock'}", "--engine", "mm-1", "--unauthenticated"),
     )
     assert done.returncode == 1
     assert "could not connect" in done.stderr
@@ -219,7 +222,7 @@ def test_status_exits_1_while_the_enclave_is_not_ready(host: FakeHost) -> None:
 
 
 def test_cancel_halt_and_orders_reach_their_methods(host: FakeHost) -> None:
-    where = ("--gateway", host.target, "--engine", "mm-1")
+    where = ("--gateway", host.target, "--engine", "mm-1", "--unauthenticated")
     target = ("--account", "main", "--venue", "okx", "--symbol", "BTC/USDT")
     host.answers["List"] = dispatch_pb2.ListReply(reports=[allowed("id-1").report])
     assert run("cancel", *where, *target, "--client-order-id", "id-1").returncode == 0

@@ -67,7 +67,7 @@ def allowed(entry: Played, state: OrderState = OrderState.FILLED) -> Played:
         stages=Stages(journaled=1_000, signed=2_000),
     )
     verdict = Verdict(decision=Decision.ALLOW, rule="grant:trade", reason="")
-    entry.result = SubmitResult(verdict=verdict, report=report)
+    entry.result = SubmitResult(verdict=verdict, report=report, authenticated=True)
     entry.journal = report
     entry.total_ns = 5_000_000
     return entry
@@ -77,7 +77,7 @@ def refused(entry: Played, rule: str) -> Played:
     """The order as refused by a rule."""
     allowed(entry, OrderState.REFUSED)
     verdict = Verdict(decision=Decision.REFUSE, rule=rule, reason="because")
-    entry.result = SubmitResult(verdict=verdict, report=None)
+    entry.result = SubmitResult(verdict=verdict, report=None, authenticated=True)
     return entry
 
 

@@ -20,6 +20,7 @@ format = "casemate.policy.v1"
 deployment = "desk"
 version = 3
 max_age = "10s"
+duty = "on_parent"
 [[engine]]
 name = "mm-1"
 accounts = ["main"]
@@ -60,6 +61,7 @@ def test_writes_out_every_default_and_expands_every_star() -> None:
         "deployment": "desk",
         "version": 3,
         "max_age_ms": 10_000,
+        "duty": {"mode": "on_parent", "key": "", "longest_ms": 0, "predecessors": []},
         "engines": [{"name": "mm-1", "accounts": ["main"]}],
         "accounts": [
             {
@@ -265,7 +267,7 @@ def test_text_that_is_no_toml_is_one_mistake() -> None:
     st.one_of(st.booleans(), st.integers(), st.text(max_size=8), st.floats(allow_nan=False, allow_infinity=False)),
     lambda inner: st.lists(inner, max_size=3), max_leaves=4,
 ), st.sampled_from([
-    "version", "max_age", "deployment", "accounts", "venue", "count_uses", "symbol", "tick_size", "price_band",
+    "version", "max_age", "duty", "deployment", "accounts", "venue", "count_uses", "symbol", "tick_size", "price_band",
     "engines", "operations", "max_notional", "window", "symbols",
 ]))  # fmt: skip
 def test_any_value_in_any_field_compiles_or_is_reported_and_never_crashes(value: object, field: str) -> None:
@@ -311,3 +313,45 @@ def test_what_is_written_is_what_the_enclave_reads(tick: str, notional: str, age
     assert Decimal(account["instruments"][0]["tick_size"]) == Decimal(tick)
     assert Decimal(account["grants"][0]["max_notional"]) == Decimal(notional)
     assert account["grants"][0]["operations"] == sorted(operations)
+
+
+KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+DAEMON = f'[duty]\nkey = "{KEY}"\nlongest = "5m"\npredecessors = ["{"22" * 48}", "{"11" * 48}"]\n'
+
+
+def with_duty(text: str) -> str:
+    """The small policy with a duty table, which TOML wants after the plain fields."""
+    return SMALL.replace('duty = "on_parent"\n', text)
+
+
+def test_s13_a_duty_daemon_is_compiled_with_its_bounds() -> None:
+    duty = compile_policy(with_duty(DAEMON)).document["duty"]
+    assert duty == {"mode": "daemon", "key": KEY, "longest_ms": 300_000, "predecessors": ["11" * 48, "22" * 48]}
+
+
+def test_s13_predecessors_default_to_none() -> None:
+    text = with_duty(f'[duty]\nkey = "{KEY}"\nlongest = "10s"\n')
+    assert compile_policy(text).document["duty"]["predecessors"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("", "duty"),
+        ('duty = "daemon"\n', "duty"),
+        ("duty = true\n", "duty"),
+        (DAEMON.replace(KEY, KEY[:-1]), "duty.key"),
+        (DAEMON.replace("5m", "9s"), "duty.longest"),
+        (DAEMON.replace("5m", "61m"), "duty.longest"),
+        (DAEMON.replace("22" * 48, "00" * 48), "duty.predecessors[0]"),
+        (DAEMON + "share = 1\n", "duty.share"),
+        ('[duty]\nlongest = "5m"\n', "duty.key"),
+    ],
+)
+def test_s13_a_duty_that_says_nothing_clear_does_not_compile(text: str, path: str) -> None:
+    assert list(mistakes_of(with_duty(text))) == [path]
+
+
+def test_s13_an_engines_key_is_no_duty_key() -> None:
+    text = with_duty(DAEMON).replace('accounts = ["main"]\n', f'accounts = ["main"]\npublic_key = "{KEY}"\n', 1)
+    assert list(mistakes_of(text)) == ["duty.key"]

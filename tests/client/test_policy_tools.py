@@ -16,7 +16,7 @@ from casemate.calls import Calls
 from casemate.errors import InvalidIntentError, PolicyError
 from casemate.intents import HaltIntent, Intent
 from casemate.policy import compile_policy
-from casemate.tools.policy_check import declared_uses
+from casemate.tools.policy_check import check, compile_checked, declared_uses
 from casemate.tools.policy_explain import explain
 from casemate.tools.policy_replay import JournalError, replay
 
@@ -148,3 +148,16 @@ def _casemate(*arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         stdin=subprocess.DEVNULL,
     )
+
+
+@pytest.mark.parametrize(
+    ("duty", "line"), [("on_parent", "duty on_parent: no grants."), ("daemon", "duty daemon d75a")]
+)
+def test_s13_the_report_says_who_grants_duty(duty: str, line: str) -> None:
+    key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    example = EXAMPLE.read_text(encoding="utf-8")
+    daemon = f'[duty]\nkey = "{key}"\nlongest = "5m"\n'
+    compiled = compile_checked(example if duty == "on_parent" else example.replace('duty = "on_parent"\n', "") + daemon)
+    report = check(compiled)
+    assert any(shown.startswith(line) for shown in report.lines(compiled))
+    assert report.as_json()["duty"]["mode"] == duty

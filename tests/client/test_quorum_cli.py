@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import stat
 from typing import TYPE_CHECKING
 
@@ -116,22 +115,6 @@ def test_what_two_administrators_sign_is_a_policy_that_the_enclave_takes(desk: D
 
 def document_digest(desk: Desk) -> str:
     return str(document(run("policy", "compile", str(desk.place / "policy.toml"), "--json"))["digest"])
-
-
-def test_a_credential_is_approved_loudly_and_its_text_is_nowhere(desk: Desk, tmp_path: Path, host: FakeHost) -> None:
-    credential = tmp_path / "credential.json"
-    credential.write_text(json.dumps({"apiKey": "key-1", "secret": "very-secret"}))
-    words = ("--account", "main", "--deployment", desk.deployment, "--version", "1", "--sequence", "1")
-    files = [desk.signed(admin, "credential", "sign", str(credential), *words) for admin in (0, 1)]
-    assert all("very-secret" not in file.read_text() for file in files)
-    host.answers["Provision"] = signer_pb2.Loaded(policy_version=1, phase=signer_pb2.PHASE_READY)
-    approval_words = [word for file in files for word in ("--approval", str(file))]
-    done = run("credential", "load", str(credential), "--account", "main", *approval_words, "--gateway", host.target)
-    assert done.returncode == 0, done.stderr
-    assert "travels in clear through the host" in done.stderr
-    assert "very-secret" not in done.stdout + done.stderr
-    message = signer_pb2.Provision.FromString(sent(host, "Provision"))
-    desk.quorum.approve_credential("main", message.credential, list(message.approvals), max(map(now_of, files)))
 
 
 def test_a_resume_is_approved_for_one_boot_and_scope(desk: Desk, host: FakeHost) -> None:

@@ -24,7 +24,13 @@ class Tap:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.socket(socket.AF_UNIX)
-                far.connect(str(self._to))
+                try:
+                    far.connect(str(self._to))
+                except OSError:
+                    # What is tapped has gone: so has the way to it.
+                    near.close()
+                    far.close()
+                    continue
                 self._ends += [near, far]
                 threading.Thread(target=_pump, args=(near, far, self.to_target), daemon=True).start()
                 threading.Thread(target=_pump, args=(far, near, self.from_target), daemon=True).start()

@@ -245,7 +245,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     # Not above: a plugin that is imported before pytest registers it (in another file) is a warning, so an error.
     from casemate_mock.pytest_plugin import RunningStack  # noqa: PLC0415
 
-    stack = RunningStack(tmp_path_factory.mktemp("bad"), "--no-rate-limits")
+    stack = RunningStack(tmp_path_factory.mktemp("bad"), "--no-rate-limits", "--unauthenticated")
     try:
         yield System(stack)
     finally:

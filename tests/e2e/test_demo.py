@@ -55,9 +55,25 @@ def test_each_stage_of_the_way_has_its_latencies(demo: tuple[int, dict[str, Any]
         assert 0 < numbers["p50"] <= numbers["p99"] <= numbers["max"]
 
 
-def test_progress_goes_to_stderr_and_says_that_this_enclave_is_a_stand_in(
-    demo: tuple[int, dict[str, Any], str],
-) -> None:
+def test_progress_goes_to_stderr_with_each_step_on_a_line(demo: tuple[int, dict[str, Any], str]) -> None:
     _, outcome, stderr = demo
     assert f"orders: {ORDERS} of {ORDERS}" in stderr
-    assert outcome["enclave"]["unauthenticated"] is True
+    for step in outcome["steps"]:
+        assert f"✓ {step['step']}" in stderr
+    assert outcome["enclave"]["unauthenticated"] is False
+
+
+def test_the_demonstration_attests_approves_provisions_and_opens_sessions_before_the_first_order(
+    demo: tuple[int, dict[str, Any], str],
+) -> None:
+    _, outcome, _ = demo
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for step in outcome["steps"]:
+        steps.setdefault(step["step"], []).append(step)
+    assert len(steps["enclave measured"][0]["pcr0"]) == 96
+    assert steps["document verified"][0]["root"] == "mock.nitro-enclaves"
+    assert (steps["policy live"][0]["threshold"], steps["policy live"][0]["admins"]) == (2, 3)
+    assert steps["policy live"][0]["digest"] == outcome["enclave"]["policy_digest"]
+    assert set(steps["keys provisioned"][0]["accounts"]) == set(outcome["by_account"])
+    assert [step["engine"] for step in steps["session opened"]] == ["demo-engine", "demo-reader"]
+    assert len({step["session"] for step in steps["session opened"]}) == 2

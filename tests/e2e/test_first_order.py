@@ -87,9 +87,9 @@ class Engine:
 
 
 @pytest.fixture
-def engine(casemate_stack: RunningStack) -> Iterator[Engine]:
+def engine(unauthenticated_stack: RunningStack) -> Iterator[Engine]:
     """An engine connected to the stack."""
-    made = Engine(casemate_stack)
+    made = Engine(unauthenticated_stack)
     yield made
     made.close()
 
@@ -100,14 +100,14 @@ def at_venue(stack: RunningStack, engine: Engine, client_order_id: str) -> list[
 
 
 def test_a_limit_order_arrives_at_the_venue_and_its_life_is_in_the_journal(
-    casemate_stack: RunningStack, engine: Engine
+    unauthenticated_stack: RunningStack, engine: Engine
 ) -> None:
     name = uuid.uuid4().hex
     request = engine.limit(name, price="59000")
     placed = engine.call("Submit", request, wire.SubmitReply)
     assert placed.verdict.decision == signer_pb2.DECISION_ALLOW, placed.verdict
     assert placed.report.state == wire.ORDER_STATE_OPEN, placed.report
-    (order,) = at_venue(casemate_stack, engine, name)
+    (order,) = at_venue(unauthenticated_stack, engine, name)
     assert placed.report.venue_order_id == order["venue_order_id"]
     assert order["status"] == "new"
 
@@ -115,7 +115,7 @@ def test_a_limit_order_arrives_at_the_venue_and_its_life_is_in_the_journal(
     again = engine.call("Submit", request, wire.SubmitReply)
     assert again.repeated
     assert again.report == placed.report
-    assert len(at_venue(casemate_stack, engine, name)) == 1
+    assert len(at_venue(unauthenticated_stack, engine, name)) == 1
 
     canceled = engine.call("Cancel", engine.cancel(name), wire.SubmitReply)
     assert canceled.report.state == wire.ORDER_STATE_CANCELED, canceled.report
@@ -126,20 +126,22 @@ def test_a_limit_order_arrives_at_the_venue_and_its_life_is_in_the_journal(
         time.sleep(0.02)
 
 
-def test_an_order_outside_the_policy_never_reaches_the_venue(casemate_stack: RunningStack, engine: Engine) -> None:
+def test_an_order_outside_the_policy_never_reaches_the_venue(
+    unauthenticated_stack: RunningStack, engine: Engine
+) -> None:
     name = uuid.uuid4().hex
     refused = engine.call("Submit", engine.limit(name, price="1"), wire.SubmitReply)
     assert refused.verdict.decision == signer_pb2.DECISION_REFUSE
     assert refused.verdict.rule == "band"
     assert refused.report.state == wire.ORDER_STATE_REFUSED
-    assert at_venue(casemate_stack, engine, name) == []
+    assert at_venue(unauthenticated_stack, engine, name) == []
 
 
 def test_d2_a_lost_reply_is_resolved_by_asking_and_the_order_exists_once(
-    casemate_stack: RunningStack, engine: Engine
+    unauthenticated_stack: RunningStack, engine: Engine
 ) -> None:
     name = uuid.uuid4().hex
-    casemate_stack.script(engine.account["server"], kind="DROP_AFTER", method="POST")
+    unauthenticated_stack.script(engine.account["server"], kind="DROP_AFTER", method="POST")
     unknown = engine.call("Submit", engine.limit(name, price="59000"), wire.SubmitReply)
     assert unknown.report.state == wire.ORDER_STATE_UNKNOWN, unknown.report
     wanted = wire.GetRequest(account=engine.account["name"], client_order_id=name)
@@ -147,14 +149,14 @@ def test_d2_a_lost_reply_is_resolved_by_asking_and_the_order_exists_once(
     while (report := engine.call("Get", wanted, wire.ExecutionReport)).state != wire.ORDER_STATE_OPEN:
         assert time.monotonic() < deadline, report
         time.sleep(0.05)
-    assert len(at_venue(casemate_stack, engine, name)) == 1
+    assert len(at_venue(unauthenticated_stack, engine, name)) == 1
     engine.call("Cancel", engine.cancel(name), wire.SubmitReply)
 
 
-def test_no_signature_is_in_the_journal(casemate_stack: RunningStack, engine: Engine) -> None:
+def test_no_signature_is_in_the_journal(unauthenticated_stack: RunningStack, engine: Engine) -> None:
     name = uuid.uuid4().hex
     engine.call("Submit", engine.limit(name, price="59000"), wire.SubmitReply)
-    path = Path(casemate_stack.gateway.removeprefix("unix:")).parent / "journal.db"
+    path = Path(unauthenticated_stack.gateway.removeprefix("unix:")).parent / "journal.db"
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as journal, journal:
         payloads = [row[0] for row in journal.execute("SELECT payload FROM events WHERE client_order_id = ?", (name,))]
     assert len(payloads) == 3

@@ -31,7 +31,7 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
 
 def example(stack: RunningStack) -> str:
     code = (ROOT / "examples" / "first_order.py").read_text(encoding="utf-8")
-    assert f"unix:{SHOWN_DIRECTORY}/gateway.sock" in code
+    assert f"{SHOWN_DIRECTORY}/demo-engine.toml" in code
     return code.replace(SHOWN_DIRECTORY, directory(stack))
 
 
@@ -51,8 +51,7 @@ def shell(command: str, stack: RunningStack) -> subprocess.CompletedProcess[str]
     """Run one printed line as a user's shell would, with this interpreter's programs first."""
     more = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "CASEMATE_GATEWAY": stack.gateway,
-        "CASEMATE_ENGINE": "demo-engine",
+        "CASEMATE_PROFILE": stack.profile,
     }
     return subprocess.run(
         ["/bin/sh", "-c", command],

@@ -72,9 +72,9 @@ class Trader:
 
 
 @pytest.fixture
-def trader(casemate_stack: RunningStack, request: pytest.FixtureRequest) -> Iterator[Trader]:
+def trader(unauthenticated_stack: RunningStack, request: pytest.FixtureRequest) -> Iterator[Trader]:
     """A trader at the venue that the test names."""
-    made = Trader(casemate_stack, request.param)
+    made = Trader(unauthenticated_stack, request.param)
     yield made
     made.close()
 
@@ -97,24 +97,26 @@ def name_for(venue: str) -> str:
 
 @pytest.mark.parametrize("trader", ["kraken", "backpack"], indirect=True)
 def test_d2_an_order_that_filled_while_its_reply_was_lost_is_found_among_the_finished_ones(
-    casemate_stack: RunningStack, trader: Trader
+    unauthenticated_stack: RunningStack, trader: Trader
 ) -> None:
     name = name_for(trader.account["venue"])
-    casemate_stack.script(trader.account["server"], kind="DROP_AFTER", method="POST")
+    unauthenticated_stack.script(trader.account["server"], kind="DROP_AFTER", method="POST")
     order = limit(quantity="0.001", price="61000")
     answer = trader.call("Submit", trader.request(name, order))
     assert answer.report.state == wire.ORDER_STATE_UNKNOWN, answer
     report = trader.becomes(name, wire.ORDER_STATE_FILLED)
     assert report.filled_quantity
-    sent = [order for order in casemate_stack.orders(trader.account["server"]) if order["client_order_id"] == name]
+    sent = [
+        order for order in unauthenticated_stack.orders(trader.account["server"]) if order["client_order_id"] == name
+    ]
     assert len(sent) == 1
 
 
 @pytest.mark.parametrize("trader", ["bybit"], indirect=True)
 def test_a_cancel_that_the_venue_only_takes_note_of_leads_to_the_orders_end(
-    casemate_stack: RunningStack, trader: Trader
+    unauthenticated_stack: RunningStack, trader: Trader
 ) -> None:
-    del casemate_stack
+    del unauthenticated_stack
     name = name_for(trader.account["venue"])
     placed = trader.call("Submit", trader.request(name, limit(quantity="0.001", price="50000")))
     assert placed.report.state == wire.ORDER_STATE_OPEN, placed

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from casemate import AttestedSealer, Gateway, HaltIntent, OrderIntent, Pins, UnauthenticatedSealer
-from casemate.errors import NotAllowed, NotAttested
+from casemate import AttestedSealer, Gateway, HaltIntent, OrderIntent, SubmitResult, UnauthenticatedSealer, read_profile
+from casemate.errors import NotAllowed, NotAttested, NotReady, OutcomeUnknown
 from casemate.models import HaltScope
+from casemate.profile import engine_sealer
 from casemate_mock.stack import Stack
 
 
 def _sealer(ready: dict[str, Any], engine: str, **pins: Any) -> AttestedSealer:
-    told = ready["attestation"]
-    key = load_pem_private_key(Path(told["keys"][engine]).read_bytes(), None)
-    assert isinstance(key, Ed25519PrivateKey)
-    root = x509.load_pem_x509_certificate(Path(told["root"]).read_bytes())
-    expected: dict[str, Any] = {
-        "pcrs": {int(index): bytes.fromhex(value) for index, value in told["pcrs"].items()},
-        "deployment": "demo",
-        "root": root,
-    }
-    return AttestedSealer(engine, key.sign, Pins(**(expected | pins)))
+    said = read_profile(ready["profiles"][engine])
+    assert said.key is not None
+    assert said.pins is not None
+    return engine_sealer(engine, said.key, replace(said.pins, **pins))
 
 
 def _order(ready: dict[str, Any]) -> OrderIntent:
@@ -40,9 +33,18 @@ def _order(ready: dict[str, Any]) -> OrderIntent:
     return OrderIntent.limit(*names, quantity=quantity, price=price, client_order_id=uuid.uuid4().hex)
 
 
+async def _once_reachable(gateway: Gateway, ready: dict[str, Any]) -> SubmitResult:
+    """Submit a new order until the host reaches the enclave again: before that none was handed over."""
+    while True:
+        try:
+            return await gateway.submit(_order(ready))
+        except NotReady:
+            await asyncio.sleep(0.05)
+
+
 def test_s3_an_order_in_session_goes_through_the_whole_stack(tmp_path: Path) -> None:
     async def trade() -> None:
-        stack = Stack(tmp_path, sessions=True)
+        stack = Stack(tmp_path)
         try:
             ready = await stack.start()
             async with Gateway(ready["gateway"], _sealer(ready, "demo-engine")) as gateway, gateway.stream() as stream:
@@ -59,6 +61,11 @@ def test_s3_an_order_in_session_goes_through_the_whole_stack(tmp_path: Path) -> 
                 assert balances.authenticated
                 halted = await gateway.halt(HaltIntent(scope=HaltScope.ACCOUNT, account=account["name"]))
                 assert halted.authenticated
+                # Another boot of the same image: the engine opens a session with it by itself.
+                await stack.restart_enclave()
+                with pytest.raises(OutcomeUnknown, match="NOT_AUTHENTICATED"):
+                    await _once_reachable(gateway, ready)
+                assert (await gateway.submit(_order(ready))).authenticated
             async with Gateway(ready["gateway"], UnauthenticatedSealer("demo-engine")) as stranger:
                 with pytest.raises(NotAllowed, match="NOT_AUTHENTICATED"):
                     await stranger.submit(_order(ready))

@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from casemate import OrderIntent, OrderState, SyncGateway, UnauthenticatedSealer, new_client_order_id
-from casemate.errors import BadRequest
+from casemate.errors import BadRequest, NotAllowed
+from casemate.quorum.keys import read_key
+from casemate.quorum.statements import POLICY, Terms, approve, policy_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from casemate_mock.pytest_plugin import RunningStack
 
@@ -33,7 +35,7 @@ def stack(casemate_stack: RunningStack) -> RunningStack:
 @pytest.fixture
 def gateway(stack: RunningStack) -> Iterator[SyncGateway]:
     """The trading engine's gateway."""
-    with SyncGateway(stack.gateway, UnauthenticatedSealer(stack.engine)) as opened:
+    with SyncGateway.connect(stack.profile) as opened:
         yield opened
 
 
@@ -76,6 +78,8 @@ def test_a_moved_market_fills_a_resting_order(stack: RunningStack, gateway: Sync
 
 
 def test_the_same_intent_twice_makes_one_order(stack: RunningStack, gateway: SyncGateway) -> None:
+    # An intent may not be older than the session that it is sent under.
+    gateway.open_session()
     now = time.time_ns()
     order = OrderIntent(
         **{name: getattr(resting("okx-spot", "okx", "BTC/USDT", "55000"), name) for name in OrderIntent.__slots__}
@@ -89,7 +93,7 @@ def test_the_same_intent_twice_makes_one_order(stack: RunningStack, gateway: Syn
 
 
 def test_a_reader_may_not_trade(stack: RunningStack) -> None:
-    with SyncGateway(stack.gateway, UnauthenticatedSealer(stack.ready["engines"][1])) as reader:
+    with SyncGateway.connect(stack.profile_of(stack.ready["engines"][1])) as reader:
         result = reader.submit(resting("okx-spot", "okx", "BTC/USDT", "55000"))
         assert result.verdict.rule == "operation"
         assert reader.balances("okx-spot", "okx").balances
@@ -156,12 +160,56 @@ def test_no_process_of_a_stack_outlives_it(tmp_path: Path, how: str) -> None:
 
 def test_secrets_of_a_stack_are_readable_by_their_owner_alone(stack: RunningStack, tmp_path: Path) -> None:
     directory = type(tmp_path)(stack.ready["directory"])
-    assert (directory / "credentials.json").stat().st_mode & 0o077 == 0
+    secret = [directory / "credentials.json", *directory.glob("*.key")]
+    # Three administrators, two engines, and the root of the pretended platform.
+    assert len(secret) == 1 + 3 + 2 + 1
+    assert [file.name for file in secret if file.stat().st_mode & 0o077] == []
+
+
+def test_a_stack_proves_who_is_who_unless_it_is_asked_not_to(stack: RunningStack, gateway: SyncGateway) -> None:
+    assert not gateway.status().enclave.unauthenticated
+    placed = gateway.submit(resting("okx-spot", "okx", "BTC/USDT", "52000"))
+    assert placed.allowed
+    assert placed.authenticated
+    with (
+        SyncGateway(stack.gateway, UnauthenticatedSealer(stack.engine)) as stranger,
+        pytest.raises(NotAllowed, match="NOT_AUTHENTICATED"),
+    ):
+        stranger.submit(resting("okx-spot", "okx", "BTC/USDT", "52000"))
+
+
+def test_the_unauthenticated_stack_says_so_on_every_way(unauthenticated_stack: RunningStack) -> None:
+    with SyncGateway(unauthenticated_stack.gateway, UnauthenticatedSealer(unauthenticated_stack.engine)) as gateway:
+        assert gateway.status().enclave.unauthenticated
+        assert not gateway.submit(resting("okx-spot", "okx", "BTC/USDT", "52000")).authenticated
+    assert "profiles" not in unauthenticated_stack.ready
+    log = Path(unauthenticated_stack.ready["directory"]) / "enclave.log"
+    assert "UNAUTHENTICATED, DEVELOPMENT ONLY" in log.read_text(encoding="utf-8")
+
+
+def test_s4_one_administrator_alone_changes_no_policy_of_a_stack(stack: RunningStack, gateway: SyncGateway) -> None:
+    policy = Path(stack.ready["policy"]).read_bytes()
+    with pytest.raises(NotAllowed, match="NOT_APPROVED"):
+        gateway.load_policy(policy)
+    (admin, *_) = (read_key(Path(path)) for path in stack.ready["quorum"]["admins"])
+    now = time.time_ns()
+    terms = Terms(deployment="demo", sequence=9, not_before=now - 10**9, not_after=now + 10**11)
+    with pytest.raises(NotAllowed, match="1 of 2"):
+        gateway.load_policy(policy, [approve(admin, POLICY, terms, policy_fields(policy))])
 
 
 def _contents(directory: Path) -> dict[str, tuple[int, bytes]]:
     """Inode and bytes of what a stack writes once, its sockets included."""
-    names = ("credentials.json", "policy.toml", "policy.cbor", "host.toml", "enclave.sock", "gateway.sock")
+    names = (
+        "credentials.json",
+        "policy.toml",
+        "policy.cbor",
+        "host.toml",
+        "quorum.cbor",
+        "nitro-root.pem",
+        "admin-1.key",
+    )
+    names += ("demo-engine.key", "demo-engine.toml", "enclave.sock", "gateway.sock")
     files = [directory / name for name in names]
     return {file.name: (file.stat().st_ino, b"" if file.is_socket() else file.read_bytes()) for file in files}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cbor2
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from enclave_signer.credentials import Credential, HmacKey, required
 from enclave_signer.errors import BadPolicy, Unsupported
 from enclave_signer.model import Kind, Operation, OrderType, TimeInForce, WireRequest
@@ -258,6 +258,7 @@ def policy(*accounts: dict[str, object], **changes: object) -> dict[str, Any]:
         "deployment": "test",
         "version": 1,
         "max_age_ms": 60_000,
+        "duty": {"mode": "on_parent", "key": "", "longest_ms": 0, "predecessors": []},
         "engines": [{"name": ENGINE, "accounts": sorted(str(each["name"]) for each in used)}],
         "accounts": used,
         **changes,
@@ -380,12 +381,13 @@ def empty(
     capacity: int = 1000,
 ) -> Enclave:
     """An enclave without a policy."""
-    clock, place = Clock(), venue or TinyVenue()
+    clock, place, approves = Clock(), venue or TinyVenue(), authority or EverybodyApproves()
     service = Service(
         clock,
         Randomness(),
         authenticator or EverybodyAuthenticates(),
-        authority or EverybodyApproves(),
+        approves,
+        ClearKeys(approves),
         venues={place.name: place},
         capacity=capacity,
     )

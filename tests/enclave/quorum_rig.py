@@ -18,7 +18,8 @@ KEYS: Final = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in ra
 # The fourth is an outsider.
 PUBLIC: Final = [key.public_key().public_bytes_raw().hex() for key in KEYS]
 POLICY: Final = cbor2.dumps({"format": "casemate.policy.v1", "deployment": "test", "version": 7}, canonical=True)
-CREDENTIAL: Final = cbor2.dumps({"apiKey": "k", "secret": "s"}, canonical=True)
+# The digest of some bundle.
+CREDENTIAL: Final = hashlib.sha256(b"a sealed credential").digest()
 
 
 def quorum_file(**changes: Any) -> bytes:
@@ -39,8 +40,9 @@ def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
     kinds: dict[str, dict[str, Any]] = {
         "quorum": {},
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
-        "credential": {"subject": hashlib.sha256(CREDENTIAL).hexdigest(), "account": "main", "version": 1},
+        "credential": {"subject": CREDENTIAL.hex(), "account": "main", "version": 1},
         "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "last": 1, "boot": BOOT.hex()},
+        "grant": {"subject": hashlib.sha256(b"a grant").hexdigest()},
     }
     said = {
         "format": "casemate.statement.v1",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from enclave_signer.canonical import NotCanonical, decode
 
 VALUES = st.recursive(
-    st.one_of(st.integers(0, 2**64 - 1), st.text(max_size=30), st.booleans(), st.none()),
+    st.one_of(st.integers(0, 2**64 - 1), st.text(max_size=30), st.binary(max_size=30), st.booleans(), st.none()),
     lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=8), inner, max_size=5)),
     max_leaves=15,
 )
@@ -60,7 +60,8 @@ def test_no_other_bytes_mean_the_same(value: Any, data: st.DataObject) -> None:
         b"\x19\x00\xff",  # 255 in three
         b"\x1b\x00\x00\x00\x00\xff\xff\xff\xff",
         b"\x20",  # -1
-        b"\x41a",  # bytes
+        b"\x58\x01a",  # bytes whose length is not in its shortest form
+        b"\x42a",  # bytes that are cut off
         b"\xc0\x60",  # a tag
         b"\xf9\x00\x00",  # a float
         b"\xf7",  # undefined

@@ -46,6 +46,7 @@ def test_every_rule_says_yes_to_a_good_order_with_its_numbers() -> None:
         "engine",
         "account",
         "halted",
+        "duty",
         "max_age",
         "read_only",
         "operation",

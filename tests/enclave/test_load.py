@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -251,3 +252,48 @@ def test_loading_twice_changes_nothing_that_a_bad_policy_touches() -> None:
     after = enclave.status()
     assert (before.policy_digest, before.phase) == (after.policy_digest, after.phase)
     assert empty().load(policy()).loaded.policy_version == 1
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw().hex()
+DAEMON = {"mode": "daemon", "key": KEY, "longest_ms": 300_000, "predecessors": ["1" * 96, "2" * 96]}
+
+
+def test_s13_a_policy_names_its_duty_daemon() -> None:
+    loaded = load(canonical({**full(), "duty": DAEMON}), VENUE).duty
+    assert (loaded.key.hex(), loaded.longest_ms) == (DAEMON["key"], 300_000)
+    assert loaded.predecessors == {b"\x11" * 48, b"\x22" * 48}
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({"mode": "nobody"}, "duty.mode"),
+        ({"key": "00" * 32}, "duty.key"),
+        ({"key": ""}, "duty.key"),
+        ({"longest_ms": 9_999}, "duty.longest_ms"),
+        ({"longest_ms": 3_600_001}, "duty.longest_ms"),
+        ({"predecessors": ["0" * 96]}, "duty.predecessors"),
+        ({"predecessors": ["2" * 96, "1" * 96]}, "duty.predecessors"),
+        ({"predecessors": ["1" * 95]}, "duty.predecessors"),
+        ({"more": 1}, "duty.more"),
+        ({"mode": "on_parent", "longest_ms": 0, "predecessors": []}, "duty.key"),
+        ({"mode": "on_parent", "key": "", "predecessors": []}, "duty.longest_ms"),
+        ({"mode": "on_parent", "key": "", "longest_ms": 0}, "duty.predecessors"),
+    ],
+)
+def test_s13_a_duty_that_is_not_one_is_refused(changes: dict[str, object], at: str) -> None:
+    (line,) = mistakes({**full(), "duty": {**DAEMON, **changes}})
+    assert line.startswith(f"{at}: ")
+
+
+def test_s13_a_policy_without_duty_is_refused() -> None:
+    document = full()
+    del document["duty"]
+    assert mistakes(document)[0] == "duty: nothing: expected a map"
+
+
+def test_s13_an_engine_cannot_hold_the_duty_key() -> None:
+    document = {**full(), "duty": DAEMON}
+    document["engines"][0]["public_key"] = KEY
+    (line,) = mistakes(document)
+    assert line.startswith("duty.key: ")

@@ -12,7 +12,7 @@ import pytest
 from enclave_signer.errors import NotApproved, NotAuthenticated
 from enclave_signer.model import Operation
 from enclave_signer.policy import band, limits
-from enclave_signer.ports import Resumed
+from enclave_signer.ports import Marks, Resumed
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import (
     ACCOUNT,
@@ -118,16 +118,27 @@ class Recorder:
     def approve_credential(
         self,
         account: str,  # noqa: ARG002 - a port
-        credential: bytes,
+        version: int,  # noqa: ARG002
+        subject: bytes,
         approvals: Sequence[bytes],  # noqa: ARG002
         now: int,  # noqa: ARG002
     ) -> NoReturn:
-        self.shown.append(credential)
+        self.shown.append(subject)
         raise NotApproved("no")
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
         self.resumed = resumed
         raise NotApproved("no")
+
+    def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
+        self.shown.append(statement)
+        raise NotApproved("no")
+
+    def marks(self) -> Marks:
+        return Marks({}, {})
+
+    def carry(self, marks: Marks) -> None:
+        raise AssertionError(marks)
 
 
 def test_s3_the_sender_is_asked_about_over_the_raw_bytes_and_before_they_are_decoded() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm
 from enclave_signer.drift import BOUND_NS, MOST_MISSED, Drift
 from enclave_signer.errors import EnclaveError, NoDocument
@@ -171,7 +171,9 @@ def test_s11_the_clocks_are_compared_again_and_again() -> None:
 
 
 def test_a_service_without_a_module_to_compare_with_is_not_stopped() -> None:
-    service = Service(Clock(), SystemRandomness(), EverybodyAuthenticates(), EverybodyApproves())
+    service = Service(
+        Clock(), SystemRandomness(), EverybodyAuthenticates(), EverybodyApproves(), ClearKeys(EverybodyApproves())
+    )
     assert not service._drift.stops
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from casemate_mock.fake_nitro import EverybodyApproves, EverybodyAuthenticates
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from enclave_signer.service import Service
 from enclave_signer.system import SystemRandomness
 from enclave_signer.venues.registry import VENUES
@@ -43,7 +43,13 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.clock = Clock()
-        self.service = Service(self.clock, SystemRandomness(), EverybodyAuthenticates(), EverybodyApproves())
+        self.service = Service(
+            self.clock,
+            SystemRandomness(),
+            EverybodyAuthenticates(),
+            EverybodyApproves(),
+            ClearKeys(EverybodyApproves()),
+        )
 
     def ask(self, **call: Any) -> signer_pb2.EnclaveReply:
         raw = self.service.handle(signer_pb2.EnclaveRequest(**call).SerializeToString())

@@ -259,6 +259,10 @@ class ScriptedEnclave:
                 reply.judged_batch.answers.extend(self._judge(sealed) for sealed in request.sign_batch.intents)
             case "derived":
                 self._derive(request.derived, reply)
+            case "grant":
+                reply.granted.duty.sequence = 3
+            case "checkpoint" | "retire" as call:
+                reply.checkpoint.checkpoint, reply.checkpoint.signature = call.encode(), b"signed"
             case "load_policy" | "provision":
                 reply.loaded.policy_version = 7
             case _:

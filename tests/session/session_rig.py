@@ -16,7 +16,7 @@ from casemate.calls import Calls
 from casemate.failures import not_judged
 from casemate.policy import compile_policy
 from casemate.session.sealer import ATTEST, OPEN
-from casemate_mock.fake_nitro import EverybodyApproves
+from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
@@ -40,6 +40,7 @@ format = "casemate.policy.v1"
 deployment = "rig"
 version = {version}
 max_age = "60s"
+duty = "on_parent"
 {engines}
 [[account]]
 name = "main"
@@ -122,7 +123,15 @@ class Rig:
             debug=self.debug,
         )
         self.sessions = Sessions(self.clock, self.dice, self.nsm)
-        self.service = Service(self.clock, Dice(), self.sessions, EverybodyApproves(), sessions=self.sessions)
+        self.service = Service(
+            self.clock,
+            Dice(),
+            self.sessions,
+            EverybodyApproves(),
+            ClearKeys(EverybodyApproves()),
+            sessions=self.sessions,
+            boot_key=self.sessions.keys.receipts,
+        )
         self.ids = itertools.count(1)
 
     # --- the operator's part

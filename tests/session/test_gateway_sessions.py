@@ -54,13 +54,13 @@ class Front(FakeHost):
     def reply(self, request: dispatch_pb2.SubmitRequest) -> dispatch_pb2.SubmitReply:
         judged = self.rig.sign(request.sealed)
         self.judged.append(judged)
-        reply = dispatch_pb2.SubmitReply(verdict=judged.verdict, proof=judged.proof)
+        reply = dispatch_pb2.SubmitReply(verdict=judged.verdict, proof=judged.proof, receipt=judged.receipt)
         self.lie(reply)
         return reply
 
     def read(self, request: dispatch_pb2.SubmitRequest, _context: grpc.ServicerContext) -> Any:
         judged = self.rig.sign(request.sealed)
-        return dispatch_pb2.ReadReply(verdict=judged.verdict, proof=judged.proof)
+        return dispatch_pb2.ReadReply(verdict=judged.verdict, proof=judged.proof, receipt=judged.receipt)
 
     def _item(self, batch_id: int, index: int, request: dispatch_pb2.SubmitRequest) -> dispatch_pb2.StreamItem:
         try:
@@ -214,7 +214,12 @@ def test_s3_a_verdict_that_the_host_writes_beside_the_enclaves_is_not_read(front
     assert result.authenticated
 
 
-@pytest.mark.parametrize("lie", [_forge, lambda reply: reply.ClearField("proof")])
+def _other_receipt(reply: dispatch_pb2.SubmitReply) -> None:
+    """Show the engine a receipt that is not in the chain."""
+    reply.receipt = reply.receipt.replace(b"kind", b"kinD")
+
+
+@pytest.mark.parametrize("lie", [_forge, _other_receipt, lambda reply: reply.ClearField("proof")])
 def test_s3_an_answer_without_the_enclaves_word_is_an_unknown_outcome(
     front: Front, lie: Callable[[dispatch_pb2.SubmitReply], None]
 ) -> None:

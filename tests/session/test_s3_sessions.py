@@ -44,7 +44,7 @@ def test_s3_an_order_under_a_session_is_signed_and_the_answer_is_proven(rig: Rig
     judged = rig.sign(sealed)
     assert judged.verdict.decision == ALLOW
     assert judged.request.method == "POST"
-    assert sealer.proves(sealed.session, sealed.counter, judged.proof)
+    assert sealer.proves(sealed.session, sealed.counter, judged.proof, judged.receipt)
     assert signer_pb2.Verdict.FromString(judged.proof.verdict) == judged.verdict
     assert not rig.ask(status=signer_pb2.StatusRequest()).status.unauthenticated
 
@@ -56,7 +56,7 @@ def test_s3_a_batch_is_checked_intent_by_intent(rig: Rig) -> None:
     answers = rig.ask(sign_batch=signer_pb2.SealedBatch(intents=[good, bad, also_good])).judged_batch.answers
     assert [each.WhichOneof("answer") for each in answers] == ["judged", "not_judged", "judged"]
     for sealed, answer in ((good, answers[0]), (also_good, answers[2])):
-        assert sealer.proves(sealed.session, sealed.counter, answer.judged.proof)
+        assert sealer.proves(sealed.session, sealed.counter, answer.judged.proof, answer.judged.receipt)
 
 
 def test_s3_an_altered_intent_is_refused_before_it_is_decoded(rig: Rig) -> None:
@@ -170,7 +170,7 @@ def test_s12_an_intent_created_before_its_session_opened_is_refused(rig: Rig) ->
     assert (judged.verdict.decision, judged.verdict.rule) == (signer_pb2.DECISION_REFUSE, "session_start")
     assert not judged.HasField("request")
     # The refusal is the enclave's word as well.
-    assert sealer.proves(sealed.session, sealed.counter, judged.proof)
+    assert sealer.proves(sealed.session, sealed.counter, judged.proof, judged.receipt)
 
 
 # --- who opens a session
@@ -400,8 +400,10 @@ def test_s1_no_key_of_a_session_shows_itself(rig: Rig) -> None:
 def test_s3_any_single_change_of_a_proof_is_noticed(rig: Rig, data: st.DataObject) -> None:
     sealer = rig.opened(alone=True)
     sealed = rig.sealed(sealer)
-    proof = rig.sign(sealed).proof
-    part = data.draw(st.sampled_from(["verdict", "request_digest", "reply_mac", "repeated", "counter"]))
+    judged = rig.sign(sealed)
+    proof = judged.proof
+    octets = ["verdict", "request_digest", "receipt_digest", "reply_mac"]
+    part = data.draw(st.sampled_from([*octets, "repeated", "counter"]))
     altered = signer_pb2.VerdictProof()
     altered.CopyFrom(proof)
     if part == "repeated":
@@ -412,20 +414,25 @@ def test_s3_any_single_change_of_a_proof_is_noticed(rig: Rig, data: st.DataObjec
         value = bytearray(getattr(proof, part))
         value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
         setattr(altered, part, bytes(value))
-    assert not sealer.proves(sealed.session, sealed.counter, altered)
-    assert sealer.proves(sealed.session, sealed.counter, proof)
+    assert not sealer.proves(sealed.session, sealed.counter, altered, judged.receipt)
+    other = bytearray(judged.receipt)
+    # Receipts grow with their numbers: what is drawn must not depend on that.
+    other[data.draw(st.integers(0, 10_000)) % len(other)] ^= data.draw(st.integers(1, 255))
+    assert not sealer.proves(sealed.session, sealed.counter, proof, bytes(other))
+    assert not sealer.proves(sealed.session, sealed.counter, proof, b"")
+    assert sealer.proves(sealed.session, sealed.counter, proof, judged.receipt)
 
 
 def test_s3_the_answer_to_one_intent_does_not_prove_another(rig: Rig) -> None:
     sealer = rig.opened()
     first, second = rig.sealed(sealer), rig.sealed(sealer, quantity="1000")
-    yes, no = rig.sign(first).proof, rig.sign(second).proof
-    assert sealer.proves(first.session, first.counter, yes)
-    assert sealer.proves(second.session, second.counter, no)
-    assert not sealer.proves(second.session, second.counter, yes)
-    assert not sealer.proves(first.session, first.counter, no)
-    assert not rig.opened().proves(first.session, first.counter, yes)
-    assert not sealer.proves(first.session, first.counter, signer_pb2.VerdictProof())
+    yes, no = ((each.proof, each.receipt) for each in (rig.sign(first), rig.sign(second)))
+    assert sealer.proves(first.session, first.counter, *yes)
+    assert sealer.proves(second.session, second.counter, *no)
+    assert not sealer.proves(second.session, second.counter, *yes)
+    assert not sealer.proves(first.session, first.counter, *no)
+    assert not rig.opened().proves(first.session, first.counter, *yes)
+    assert not sealer.proves(first.session, first.counter, signer_pb2.VerdictProof(), b"")
 
 
 def test_a_repeat_is_proven_as_one(rig: Rig) -> None:
@@ -438,7 +445,7 @@ def test_a_repeat_is_proven_as_one(rig: Rig) -> None:
     assert twice.request == once.request
     assert not once.proof.repeated
     assert twice.proof.request_digest == once.proof.request_digest
-    assert sealer.proves(again.session, again.counter, twice.proof)
+    assert sealer.proves(again.session, again.counter, twice.proof, twice.receipt)
 
 
 def _parts(sealed: intent_pb2.SealedIntent) -> tuple[bytes, int, bytes, bytes]:

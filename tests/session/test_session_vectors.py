@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from casemate.session import forms as engine
 from casemate.session.noise import Initiator
 from enclave_signer.session import forms as enclave
+from signer_api.v1 import signer_pb2
 from tests.session.vector_play import FILE, play
 
 VECTORS: Any = json.loads(FILE.read_text())
@@ -64,6 +65,7 @@ def test_the_forms_are_as_the_document_specifies_them() -> None:
         "quorum": bytes.fromhex(EXPECTED["quorum"]),
         "session_key": bytes.fromhex(EXPECTED["session_public"]),
         "receipt_key": bytes.fromhex(EXPECTED["receipt_public"]),
+        "provision_key": bytes.fromhex(EXPECTED["provision_public"]),
     }
     signed = bytes.fromhex(EXPECTED["claim_signed"])
     handshake_hash = bytes.fromhex(EXPECTED["handshake_hash"])
@@ -79,9 +81,10 @@ def test_the_forms_are_as_the_document_specifies_them() -> None:
         text = b"casemate.session.intent.v1\0" + SESSION + counter + bytes.fromhex(one["intent"])
         assert hmac.digest(bytes.fromhex(EXPECTED["intent_key"]), text, "sha256").hex() == one["mac"]
         request_digest = bytes.fromhex(one["request_digest"])
-        flags = bytes([one["repeated"], len(request_digest)])
+        receipt_digest = hashlib.sha256(b"casemate.receipt.v1\0" + bytes.fromhex(one["receipt"])).digest()
+        flags = bytes([one["repeated"], len(request_digest), 32])
         head = b"casemate.session.reply.v1\0" + SESSION + counter + flags
-        text = head + request_digest + bytes.fromhex(one["verdict"])
+        text = head + request_digest + receipt_digest + bytes.fromhex(one["verdict"])
         assert hmac.digest(bytes.fromhex(EXPECTED["reply_key"]), text, "sha256").hex() == one["reply_mac"]
 
 
@@ -98,8 +101,13 @@ def test_both_sides_write_the_same_forms() -> None:
     for one in EXPECTED["intents"]:
         text = enclave.intent_text(SESSION, one["counter"], bytes.fromhex(one["intent"]))
         assert hmac.digest(intent_key, text, "sha256").hex() == one["mac"]
-        parts = (bytes.fromhex(one["verdict"]), bytes.fromhex(one["request_digest"]))
-        made = engine.reply_mac(reply_key, SESSION, one["counter"], *parts, repeated=one["repeated"])
+        proof = signer_pb2.VerdictProof(
+            verdict=bytes.fromhex(one["verdict"]),
+            request_digest=bytes.fromhex(one["request_digest"]),
+            receipt_digest=engine.receipt_hash(bytes.fromhex(one["receipt"])),
+            repeated=one["repeated"],
+        )
+        made = engine.reply_mac(reply_key, SESSION, one["counter"], proof)
         assert made.hex() == one["reply_mac"]
 
 

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     from casemate.sealing import Step
 
 FILE = Path(__file__).parents[1] / "vectors" / "session.json"
-_NAMES = ("session_private", "receipt_private", "responder_ephemeral", "handle", "secret", "session")
+_NAMES = (
+    *("session_private", "receipt_private", "provision_private"),
+    *("responder_ephemeral", "handle", "secret", "session"),
+)
 
 
 def inputs() -> dict[str, Any]:
     """Everything that the two sides do not compute. Hexadecimal, times in nanoseconds."""
-    sizes = (32, 32, 32, 16, 32, 16)
+    sizes = (32, 32, 32, 32, 16, 32, 16)
     stated: dict[str, Any] = {
         name: bytes(range(16 * at, 16 * at + size)).hex()
         for at, (name, size) in enumerate(zip(_NAMES, sizes, strict=True), 1)
@@ -72,7 +75,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
     rig.open(sealer)
     sealed = rig.sealed(sealer, **given["order"])
     judged = rig.sign(sealed)
-    assert sealer.proves(sealed.session, sealed.counter, judged.proof)
+    assert sealer.proves(sealed.session, sealed.counter, judged.proof, judged.receipt)
     refusal = rig.sealed(sealer, **(given["order"] | {"client_order_id": "vector-2", "price": "5"}))
     refused = rig.sign(refusal)
     (live,) = rig.sessions._table._live.values()
@@ -80,6 +83,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
     return {
         "session_public": rig.sessions.keys.session_public.hex(),
         "receipt_public": rig.sessions.keys.receipt_public.hex(),
+        "provision_public": rig.sessions.keys.provision_public.hex(),
         "engine_public": key.public_key().public_bytes_raw().hex(),
         "quorum": rig.service._authority.digest.hex(),
         "pcr16": rig.nsm.describe_pcr(16).value.hex(),
@@ -101,6 +105,7 @@ def play(given: dict[str, Any]) -> dict[str, Any]:
                 "mac": one.mac.hex(),
                 "verdict": answer.proof.verdict.hex(),
                 "request_digest": answer.proof.request_digest.hex(),
+                "receipt": answer.receipt.hex(),
                 "repeated": answer.proof.repeated,
                 "reply_mac": answer.proof.reply_mac.hex(),
             }

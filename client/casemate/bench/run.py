@@ -19,7 +19,6 @@ from casemate.demo.stack import DemoStack, StackError
 from casemate.demo.summary import percentile
 from casemate.gateway import Gateway
 from casemate.models import WaitFor
-from casemate.sealing import UnauthenticatedSealer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +52,9 @@ async def run(scale: float, note: Callable[[str], None]) -> dict[str, Any]:
 
 
 async def _handle(scale: float) -> dict[str, Any]:
+    orders = str(max(int(5_000 * scale), 200))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--orders", str(max(int(5_000 * scale), 200))),
+        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--sessions", "--orders", orders),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -67,7 +67,10 @@ async def _handle(scale: float) -> dict[str, Any]:
 
 async def _floor(stack: DemoStack, scale: float) -> dict[str, Any]:
     order = next(load.orders(stack.markets()))
-    request = Calls(UnauthenticatedSealer(stack.engine), time.time_ns).submit(order, WaitFor.SIGNED).request
+    sealer = stack.profile(stack.engine).sealer()
+    async with Gateway(stack.gateway, sealer) as gateway:
+        await gateway.open_session()
+    request = Calls(sealer, time.time_ns).submit(order, WaitFor.SIGNED).request
     with tempfile.TemporaryDirectory(prefix="casemate-") as directory:
         path = Path(directory) / "echo.sock"
         times = await echo.measure(path, len(request), _REPLY_BYTES, max(int(5_000 * scale), 500))
@@ -98,8 +101,9 @@ async def _signed(stack: DemoStack, scale: float, note: Callable[[str], None]) -
     make = load.orders(_hmac_markets(stack))
     results: dict[str, Any] = {}
     # Short-lived: most are never sent, as the venues' published rate limits allow few a second.
-    async with Gateway(stack.gateway, UnauthenticatedSealer(stack.engine), validity_ns=_SECOND) as gateway:
-        await gateway.wait_ready()
+    sealer = stack.profile(stack.engine).sealer()
+    async with Gateway(stack.gateway, sealer, validity_ns=_SECOND) as gateway:
+        await gateway.open_session()
         await load.keep_in_flight(lambda order: gateway.submit(order, wait_for=WaitFor.SIGNED), make, 300, 8)
         for in_flight in IN_FLIGHT:
             note(f"  unary, {in_flight} in flight")
@@ -129,8 +133,8 @@ async def _signed(stack: DemoStack, scale: float, note: Callable[[str], None]) -
 async def _acknowledged(stack: DemoStack, scale: float, note: Callable[[str], None]) -> dict[str, Any]:
     make = load.orders(_hmac_markets(stack))
     results: dict[str, Any] = {}
-    async with Gateway(stack.gateway, UnauthenticatedSealer(stack.engine), timeout_s=30) as gateway:
-        await gateway.wait_ready()
+    async with Gateway(stack.gateway, stack.profile(stack.engine).sealer(), timeout_s=30) as gateway:
+        await gateway.open_session()
         await load.keep_in_flight(gateway.submit, make, 100, 8)
         for in_flight in IN_FLIGHT:
             note(f"  unary, {in_flight} in flight")
@@ -152,7 +156,7 @@ def _memory(stack: DemoStack) -> dict[str, int]:
 
 
 async def _gc(stack: DemoStack) -> dict[str, Any]:
-    async with Gateway(stack.gateway, UnauthenticatedSealer(stack.engine)) as gateway:
+    async with Gateway(stack.gateway, stack.profile(stack.engine).sealer()) as gateway:
         status = await gateway.status()
     return {
         name: {

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import cbor2
 
 from casemate.cli import connection
 from casemate.cli.output import DONE, note, print_json, print_lines
 from casemate.cli.quorum import add_approvals, add_signing, approvals_of, sign
 from casemate.cli.usage import UsageError
+from casemate.provisioning.bundles import KMS, read
+from casemate.provisioning.credential import canonical, parse
+from casemate.provisioning.descriptions import read_any
+from casemate.provisioning.errors import SealError
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.statements import CREDENTIAL, POLICY, credential_fields, policy_fields, read_policy
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from casemate.models import Loaded
+    from casemate.provisioning.bundles import Sealed
 
 _LOUD: Final = (
-    "WARNING: sealed credentials do not exist yet: this credential travels in clear through the host. For the"
-    " development stand-ins only; never with a key that can trade anything of value."
+    "WARNING: this credential travels in clear through the host, and only the development stand-in takes it so. Never"
+    " with a key that can trade anything of value: see `casemate seal`."
 )
 
 
@@ -51,35 +54,29 @@ def add_policy_commands(commands: Any) -> None:  # noqa: ANN401 - argparse's sub
 def add_credential(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
     """``casemate credential``."""
     parser = commands.add_parser(
-        "credential", help="DEVELOPMENT ONLY: credentials in clear", description="Credentials in clear."
+        "credential", help="approve and load sealed credentials", description="Sealed credentials."
     )
     inner = parser.add_subparsers(dest="credential_command", required=True, metavar="COMMAND", title="commands")
     signing = inner.add_parser(
         "sign",
         help="add one administrator's approval",
-        description=f"Approve an account's credential as one administrator. {_LOUD}",
+        description="Approve an account's sealed credential as one administrator, on an offline machine: a bundle of"
+        " `casemate seal`, or the description of one that is to be sealed directly.",
     )
-    _add_credential(signing)
-    signing.add_argument("--deployment", required=True, metavar="NAME", help="as in the policy")
-    signing.add_argument(
-        "--version", required=True, type=int, metavar="N", help="of the account's credential; rises with each change"
-    )
-    add_signing(signing, "24h")
+    signing.add_argument("file", type=Path, metavar="FILE", help="FILE.bundle, or FILE.content.txt of --direct")
+    add_signing(signing, "90d", "when it was sealed, in milliseconds")
     signing.add_argument("--json", action="store_true", help="one JSON document on stdout")
     signing.set_defaults(run=sign_credential)
     loading = inner.add_parser(
         "load",
-        help="give the enclave a credential",
-        description=f"Give the enclave an account's credential with the approvals of enough administrators. {_LOUD}",
+        help="give the enclave a sealed credential",
+        description="Have the host ask KMS to open a bundle for the enclave. A JSON file instead of a bundle goes in"
+        f" clear (with --account). {_LOUD}",
     )
-    _add_credential(loading)
+    loading.add_argument("file", type=Path, metavar="FILE.bundle", help="of `casemate seal`")
+    loading.add_argument("--account", metavar="NAME", help="of a credential in clear")
     _add_loading(loading)
     loading.set_defaults(run=load_credential)
-
-
-def _add_credential(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="CREDENTIAL.json", help="ccxt's field names with their texts")
-    parser.add_argument("--account", required=True, metavar="NAME", help="as in the policy")
 
 
 def _add_loading(parser: argparse.ArgumentParser) -> None:
@@ -107,18 +104,37 @@ def load_policy(arguments: argparse.Namespace) -> int:
 
 
 def sign_credential(arguments: argparse.Namespace) -> int:
-    """Approve a credential."""
-    note(_LOUD)
-    fields = credential_fields(arguments.account, arguments.version, _credential(arguments.file))
-    return sign(arguments, CREDENTIAL, arguments.deployment, fields, f"credential-{arguments.account}")
+    """Approve a sealed credential."""
+    sealed = _sealed(arguments.file, _read(arguments.file), read_any)
+    label = sealed.label
+    fields = credential_fields(label.account, label.version, sealed.subject)
+    # The same for every administrator, and rising: nobody has to keep count.
+    arguments.sequence = arguments.sequence or label.created
+    return sign(arguments, CREDENTIAL, label.deployment, fields, str(arguments.file).removesuffix(".txt"))
 
 
 def load_credential(arguments: argparse.Namespace) -> int:
     """Load a credential; 0 if the enclave took it."""
-    note(_LOUD)
-    data, approvals = _credential(arguments.file), approvals_of(arguments)
+    data, approvals = _read(arguments.file), approvals_of(arguments)
+    if arguments.account:
+        note(_LOUD)
+        credential = _clear(arguments.file, data)
+        with connection.connect(arguments) as gateway:
+            return _show(gateway.provision(arguments.account, credential, approvals), as_json=arguments.json)
+    sealed = _sealed(arguments.file, data, read)
+    if sealed.kind != KMS:
+        message = f"{arguments.file}: not sealed through KMS: use `casemate provision`"
+        raise UsageError(message)
     with connection.connect(arguments) as gateway:
-        return _show(gateway.provision(arguments.account, data, approvals), as_json=arguments.json)
+        return _show(gateway.unseal(sealed.label.account, data, approvals), as_json=arguments.json)
+
+
+def _sealed(path: Path, data: bytes, reader: Callable[[bytes], Sealed]) -> Sealed:
+    try:
+        return reader(data)
+    except SealError as error:
+        message = f"{path}: {error}"
+        raise UsageError(message) from None
 
 
 def _show(loaded: Loaded, *, as_json: bool) -> int:
@@ -137,13 +153,9 @@ def _read(path: Path) -> bytes:
         raise UsageError(str(error)) from None
 
 
-def _credential(path: Path) -> bytes:
+def _clear(path: Path, data: bytes) -> bytes:
     """Return the credential's canonical bytes; an error shows nothing of the content."""
     try:
-        fields = json.loads(_read(path))
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict) or not all(isinstance(value, str) for value in fields.values()):
-        message = f"{path}: expected a JSON object of field names and texts"
-        raise UsageError(message)
-    return cbor2.dumps(fields, canonical=True)
+        return canonical(parse(data, str(path)))
+    except SealError as error:
+        raise UsageError(str(error)) from None

@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import casemate
 from casemate import attest_cli
-from casemate.cli import approving, operate, policy, quorum, succession, tools, trade
+from casemate.cli import (
+    agent,
+    approving,
+    audit,
+    duty,
+    operate,
+    policy,
+    provision,
+    quorum,
+    seal,
+    succession,
+    tools,
+    trade,
+)
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
 from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
@@ -34,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
     tools.add_dry_run(commands)
     tools.add_venues(commands)
     policy.add_policy(commands)
+    seal.add_seal(commands)
+    provision.add_provision(commands)
     approving.add_credential(commands)
     succession.add_succession(quorum.add_quorum(commands))
     quorum.add_admin_key(commands)
@@ -43,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
     operate.add_status(commands)
     operate.add_halt(commands)
     operate.add_resume(commands)
+    duty.add_duty(commands)
     _add_attest(commands)
+    agent.add_agent(commands)
+    audit.add_audit(commands)
     tools.add_bench(commands)
     return root
 

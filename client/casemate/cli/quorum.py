@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from casemate import models
+from casemate.cli.names import name_of as _name
+from casemate.cli.names import whole as _whole
 from casemate.cli.output import DONE, note, print_json, print_lines
 from casemate.cli.scope import add_scope, scope_of
 from casemate.cli.usage import UsageError
@@ -20,11 +22,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
 _SECOND: Final = 1_000_000_000
 _LONGEST_S: Final = 366 * 86_400
-_MOST: Final = (1 << 63) - 1
 
 
 def add_admin_key(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
@@ -201,23 +201,10 @@ def _approval(path: Path) -> bytes:
         raise UsageError(message) from None
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise ValueError
-    return text
-
-
 def _public_key(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text.lower(), re.ASCII):
         raise ValueError
     return text.lower()
-
-
-def _whole(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= _MOST:
-        raise ValueError
-    return value
 
 
 def _duration(text: str) -> int:
@@ -229,5 +216,5 @@ def _duration(text: str) -> int:
 
 
 # What argparse calls them in its messages.
-for _kind, _said in ((_name, "name"), (_public_key, "public key"), (_whole, "whole number"), (_duration, "duration")):
+for _kind, _said in ((_public_key, "public key"), (_duration, "duration")):
     _kind.__name__ = _said

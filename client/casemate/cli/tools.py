@@ -17,6 +17,8 @@ from casemate.cli.usage import UsageError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from casemate.demo.steps import Step
+
 _ORDERS: Final = 1_200
 _SEED: Final = 7
 _NO_TAPE: Final = "-"
@@ -28,8 +30,9 @@ def add_demo(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
     parser = commands.add_parser(
         "demo",
         help="the whole system on this machine",
-        description="Start mock enclave, host and six simulated venues, play orders through the public gRPC API, cancel"
-        " what rests, and account for every order. Exit code 0 only if none is missing.",
+        description="Start mock enclave, host and six simulated venues; verify the enclave, open sessions, play orders"
+        " through the public gRPC API, cancel what rests, and account for every order. One line for each step. Exit"
+        " code 0 only if no order is missing.",
     )
     parser.add_argument(
         "--tape",
@@ -55,10 +58,17 @@ def demo(arguments: argparse.Namespace) -> int:
     # Here: the other commands start faster without it.
     from casemate.demo import report, run, tape  # noqa: PLC0415
 
+    def step(done: Step) -> None:
+        if arguments.json:
+            note(done.line())
+        else:
+            print_lines([done.line()])
+            sys.stdout.flush()
+
     options = run.Options(tape=_tape(arguments.tape), orders=arguments.orders, seed=arguments.seed)
     try:
         with progress("orders") as show:
-            outcome = asyncio.run(run.run(options, note, show))
+            outcome = asyncio.run(run.run(options, run.Show(note, step, show)))
     except (tape.TapeError, OSError) as error:
         raise UsageError(str(error)) from None
     if arguments.json:

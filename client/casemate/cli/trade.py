@@ -230,7 +230,8 @@ def orders(arguments: argparse.Namespace) -> int:
     if arguments.at_venue and not (arguments.venue and arguments.symbol):
         message = "--at-venue needs --venue and --symbol"
         raise UsageError(message)
-    with connection.connect(arguments) as gateway:
+    # The journal is the host's: asking it needs no key.
+    with connection.connect(arguments, seals=arguments.at_venue) as gateway:
         if arguments.at_venue:
             return _show_read(gateway.open_orders(arguments.account, arguments.venue, arguments.symbol), arguments)
         if arguments.client_order_id:

@@ -69,6 +69,8 @@ def _name(state: OrderState | None) -> str:
 def _judgement(entry: Played) -> list[str]:
     if entry.result is None:
         return []
+    if not entry.result.authenticated:
+        return ["the answer does not carry the enclave's own word"]
     verdict, rule = entry.result.verdict, entry.planned.rule
     if rule is None and not verdict.allowed:
         return [f"refused by {verdict.rule} ({verdict.reason}), but within the policy"]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from casemate.demo.plan import Planned
     from casemate.gateway import Gateway
+    from casemate.intents import Intent
     from casemate.models import ExecutionReport, SubmitResult
     from casemate.stream import OrderStream
 
@@ -98,7 +99,7 @@ async def play(
     return played
 
 
-async def _send(stream: OrderStream, entry: Played) -> None:
+async def _send(stream: OrderStream[Intent, SubmitResult], entry: Played) -> None:
     began = time.perf_counter_ns()
     try:
         entry.result = await stream.submit(entry.planned.order, timeout_s=_ORDER_S)

@@ -21,6 +21,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
     rows = [[account, *map(str, row.values())] for account, row in counts.items()]
     rows.append(["all", *map(str, summary.total(counts).values())])
     source = outcome.options.tape or f"generated bursts, seed {outcome.options.seed}"
+    yield ""
     yield f"Played {len(outcome.played)} orders in {outcome.seconds:.1f} s ({source})"
     yield ""
     yield from table(["account", *summary.COUNTS], rows)
@@ -45,11 +46,16 @@ def _latency_rows(outcome: Outcome) -> Iterator[list[str]]:
             yield [stage, str(numbers["count"]), *(f"{numbers[name]:,.0f}" for name in summary.PERCENTILES)]
 
 
+def _proven(outcome: Outcome) -> str:
+    proven = sum(1 for entry in outcome.played if entry.result and entry.result.authenticated)
+    return f"{proven} of {len(outcome.played)}"
+
+
 def _verdict(outcome: Outcome) -> Iterator[str]:
     enclave = outcome.status.enclave
     yield f"The enclave judged {enclave.judged} intents and refused {enclave.refused}."
-    if enclave.unauthenticated:
-        yield "This enclave is the development stand-in: it believes every sender's name."
+    yield f"{_proven(outcome)} answers carry the enclave's own word; what the venues did is the host's."
+    yield "This enclave is a stand-in: everything is checked as in production, but nothing measured it."
     if not outcome.problems:
         yield f"Every one of the {len(outcome.played)} orders is accounted for: gateway, journal and venue agree."
         return

@@ -1,27 +1,28 @@
-"""The demonstration's course: start, play, settle, cancel, close, and account for every order."""
+"""The demonstration's course: start, attest, open sessions, play, settle, cancel, close, account for every order."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.calls import SECOND
-from casemate.demo import account, play, summary
+from casemate.demo import account, play, steps, summary
 from casemate.demo.plan import plan_orders
-from casemate.demo.stack import DemoStack
+from casemate.demo.stack import DemoStack, has_kms
 from casemate.demo.tape import generate, read_tape
 from casemate.gateway import Gateway
-from casemate.sealing import UnauthenticatedSealer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from casemate.demo.account import Book
     from casemate.demo.play import Played
+    from casemate.demo.steps import Step
     from casemate.models import Status
+    from casemate.session import AttestedSealer
 
 _VALIDITY_NS: Final = 50 * SECOND
 
@@ -40,6 +41,7 @@ class Outcome:
     """What happened. ``problems`` is empty if and only if every order is accounted for."""
 
     options: Options
+    steps: Sequence[Step]
     played: Sequence[Played]
     book: Book
     canceled: int
@@ -53,6 +55,7 @@ class Outcome:
         return {
             "tape": str(self.options.tape) if self.options.tape else None,
             "seed": self.options.seed,
+            "steps": [step.as_json() for step in self.steps],
             "seconds": round(self.seconds, 3),
             "orders": summary.total(table),
             "by_account": table,
@@ -65,41 +68,55 @@ class Outcome:
                 "judged": self.status.enclave.judged,
                 "refused": self.status.enclave.refused,
                 "unauthenticated": self.status.enclave.unauthenticated,
+                "boot_key": self.status.enclave.boot_key,
             },
             "accounted_for": not self.problems,
             "missing": list(self.problems),
         }
 
 
-async def run(options: Options, say: Callable[[str], None], progress: Callable[[int, int], None]) -> Outcome:
-    """Play the demonstration. ``say`` gets what happens now, ``progress`` how many orders are done of how many."""
+class Show(NamedTuple):
+    """Who gets told: what happens now, each step that was done, and how many orders are done of how many."""
+
+    say: Callable[[str], None]
+    step: Callable[[Step], None]
+    progress: Callable[[int, int], None]
+
+
+async def run(options: Options, show: Show) -> Outcome:
+    """Play the demonstration."""
     trades = read_tape(options.tape) if options.tape else generate(options.orders, options.seed)
     random = Random(options.seed)  # noqa: S311 - a demonstration's shape, no secret
-    say("starting the simulated venues, the mock enclave and the host")
-    async with DemoStack() as stack:
+    show.say("starting the simulated venues, the mock enclave and the host")
+    async with DemoStack(("--kms",) if has_kms() else ()) as stack:
         markets = stack.markets()
         planned = plan_orders(trades, markets, options.orders, random)
-        async with (
-            _gateway(stack.gateway, stack.engine) as gateway,
-            _gateway(stack.gateway, stack.reader) as reader,
-        ):
+        # One engine that may trade, one that may not.
+        sealers = {name: stack.profile(name).sealer() for name in (stack.engine, stack.reader)}
+        gateways = {name: _gateway(stack.gateway, sealer) for name, sealer in sealers.items()}
+        async with gateways[stack.engine] as gateway, gateways[stack.reader] as reader:
             await gateway.wait_ready()
-            say(f"playing {len(planned)} orders into {len({market.account for market in markets})} accounts")
+            done = []
+            async for step in _steps(stack, gateways, sealers):
+                done.append(step)
+                show.step(step)
+            show.say(f"playing {len(planned)} orders into {len({market.account for market in markets})} accounts")
             began = time.monotonic()
-            played = await play.play(gateway, reader, planned, lambda done: progress(done, len(planned)))
+            played = await play.play(gateway, reader, planned, lambda count: show.progress(count, len(planned)))
             seconds = time.monotonic() - began
             servers = tuple(dict.fromkeys(market.server for market in markets))
             await play.read_journal(gateway, played)
             resting = account.resting(await _book(stack, servers))
-            say(f"cancelling {len(resting)} resting orders")
+            show.say(f"cancelling {len(resting)} resting orders")
             canceled = await play.cancel_resting(gateway, played, resting)
             book = await _book(stack, servers)
-            say("closing orders and reading the journal")
+            show.say("closing orders and reading the journal")
             await play.close_orders(gateway, played, _filled(book))
             status = await gateway.status()
     problems = account.problems_of(played, book)
     return Outcome(
         options=options,
+        steps=done,
         played=played,
         book=book,
         canceled=canceled,
@@ -109,8 +126,22 @@ async def run(options: Options, say: Callable[[str], None], progress: Callable[[
     )
 
 
-def _gateway(target: str, engine: str) -> Gateway:
-    return Gateway(target, UnauthenticatedSealer(engine), validity_ns=_VALIDITY_NS)
+async def _steps(
+    stack: DemoStack, gateways: Mapping[str, Gateway], sealers: Mapping[str, AttestedSealer]
+) -> AsyncIterator[Step]:
+    """Do what comes before the first order."""
+    gateway, pins = gateways[stack.engine], stack.profile(stack.engine).pins
+    assert pins is not None  # noqa: S101 - the stack's profiles have them
+    for step in await steps.attested(gateway, pins):
+        yield step
+    yield steps.approved(stack, await gateway.status())
+    yield steps.provisioned(stack)
+    for name, sealer in sealers.items():
+        yield await steps.opened(gateways[name], sealer, name)
+
+
+def _gateway(target: str, sealer: AttestedSealer) -> Gateway:
+    return Gateway(target, sealer, validity_ns=_VALIDITY_NS)
 
 
 async def _book(stack: DemoStack, servers: Sequence[str]) -> dict[tuple[str, str], list[Mapping[str, str]]]:

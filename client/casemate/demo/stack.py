@@ -13,14 +13,22 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from casemate.errors import CasemateError
+from casemate.profile import read_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from casemate.profile import Profile
+
 
 _STOP_S: Final = 20.0
 _TAIL: Final = 4_000
+
+
+def has_kms() -> bool:
+    """Whether the mock KMS is installed: moto, and boto3 for those who ask it."""
+    return all(importlib.util.find_spec(name) is not None for name in ("moto", "boto3"))
 
 
 class StackError(CasemateError):
@@ -109,6 +117,20 @@ class DemoStack:
     def reader(self) -> str:
         """Engine that may read and cancel only."""
         return str(self._said["engines"][1])
+
+    def profile(self, engine: str) -> Profile:
+        """How that engine connects: gateway, key, pins."""
+        return read_profile(self._said["profiles"][engine])
+
+    @property
+    def quorum(self) -> Mapping[str, Any]:
+        """The administrators: threshold, and where their keys are."""
+        return dict(self._said["quorum"])
+
+    @property
+    def done(self) -> Mapping[str, Any]:
+        """What administrators gave the enclave: policy and credentials."""
+        return dict(self._said["done"])
 
     @property
     def pids(self) -> Mapping[str, int]:

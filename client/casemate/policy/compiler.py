@@ -12,6 +12,7 @@ import cbor2
 from casemate.errors import PolicyError
 from casemate.policy import fields
 from casemate.policy.accounts import read_account
+from casemate.policy.duty import read_duty
 from casemate.policy.mistakes import Mistake, NumberText, did_you_mean
 from casemate.policy.table import Table
 
@@ -79,6 +80,7 @@ def _read_document(table: Table, declared_uses: Mapping[str, int], examine: Exam
             fields.duration(1, 60_000, "1ms to 60s"),
             'how long an intent may be valid, such as "10s"',
         ),
+        "duty": read_duty(table, [engine.get("public_key") for engine in engines]),
         "engines": sorted(engines, key=lambda engine: str(engine["name"])),
         "accounts": sorted(accounts, key=lambda account: str(account["name"])),
     }

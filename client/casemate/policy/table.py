@@ -66,6 +66,12 @@ class Table:
         got = self.optional(name, parse)
         return value if got is None else got
 
+    def table(self, name: str) -> Table:
+        """Read one table."""
+        self._known.append(name)
+        raw = self._raw.get(name)
+        return Table(raw if isinstance(raw, dict) else {}, self.path(name), self._mistakes)
+
     def tables(self, name: str, written: str) -> list[Table]:
         """Read an array of tables; ``written`` is how TOML writes it, for the error."""
         self._known.append(name)

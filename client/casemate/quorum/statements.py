@@ -22,6 +22,7 @@ POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 QUORUM: Final = "quorum"
 RESUME: Final = "resume"
+GRANT: Final = "grant"
 _SIGNATURE: Final = 64
 
 
@@ -40,9 +41,9 @@ def policy_fields(policy: bytes) -> dict[str, Any]:
     return {"subject": hashlib.sha256(policy).hexdigest(), "version": read_policy(policy)["version"]}
 
 
-def credential_fields(account: str, version: int, credential: bytes) -> dict[str, Any]:
-    """Name an account's credential in its canonical form."""
-    return {"subject": hashlib.sha256(credential).hexdigest(), "account": account, "version": version}
+def credential_fields(account: str, version: int, subject: bytes) -> dict[str, Any]:
+    """Name an account's sealed credential by the SHA-256 of its bundle, or of what a direct one seals."""
+    return {"subject": subject.hex(), "account": account, "version": version}
 
 
 def resume_fields(scope: str, account: str, venue: str, symbol: str, *, last: int, boot: str) -> dict[str, Any]:
@@ -57,6 +58,11 @@ def successor_fields(successor: bytes, generation: int, predecessor: bytes) -> d
         "generation": generation,
         "predecessor": hashlib.sha256(predecessor).hexdigest(),
     }
+
+
+def grant_fields(statement: bytes) -> dict[str, Any]:
+    """Name a duty grant or a retirement: what the quorum signs where no duty daemon does."""
+    return {"subject": hashlib.sha256(statement).hexdigest()}
 
 
 def read_policy(policy: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import cbor2
 
@@ -22,6 +22,7 @@ PROLOGUE_TAG: Final = b"casemate.session.v1\0"
 CLAIM_TAG: Final = b"casemate.session.claim.v1\0"
 INTENT_TAG: Final = b"casemate.session.intent.v1\0"
 REPLY_TAG: Final = b"casemate.session.reply.v1\0"
+RECEIPT_TAG: Final = b"casemate.receipt.v1\0"
 
 _COUNTER: Final = struct.Struct(">Q")
 _GRANT: Final = struct.Struct(f">{SESSION_BYTES}s{SECRET_BYTES}sQQ")
@@ -37,6 +38,17 @@ class Boot(NamedTuple):
     quorum: bytes
     session_key: bytes
     receipt_key: bytes
+    # X25519, to which a credential is sealed directly.
+    provision_key: bytes
+
+
+class Proof(Protocol):
+    """What a reply's MAC covers of a ``VerdictProof``."""
+
+    verdict: bytes
+    request_digest: bytes
+    receipt_digest: bytes
+    repeated: bool
 
 
 class Grant(NamedTuple):
@@ -65,7 +77,8 @@ def read_boot(user_data: bytes) -> Boot:
     if not isinstance(deployment, str) or type(version) is not int:
         message = "user_data: deployment is a text, policy_version a number"
         raise ValueError(message)
-    octets = (_octets(said, name) for name in ("policy_digest", "quorum", "session_key", "receipt_key"))
+    names = ("policy_digest", "quorum", "session_key", "receipt_key", "provision_key")
+    octets = (_octets(said, name) for name in names)
     return Boot(deployment, version, *octets)
 
 
@@ -113,10 +126,13 @@ def intent_mac(key: bytes, session: bytes, counter: int, intent: bytes) -> bytes
     return hmac.digest(key, b"".join((INTENT_TAG, session, _COUNTER.pack(counter), intent)), "sha256")
 
 
-def reply_mac(
-    key: bytes, session: bytes, counter: int, verdict: bytes, request_digest: bytes, *, repeated: bool
-) -> bytes:
-    """Return the MAC that the enclave's answer must carry; the digest has 32 bytes or none."""
-    flags = bytes((repeated, len(request_digest)))
-    text = b"".join((REPLY_TAG, session, _COUNTER.pack(counter), flags, request_digest, verdict))
-    return hmac.digest(key, text, "sha256")
+def reply_mac(key: bytes, session: bytes, counter: int, proof: Proof) -> bytes:
+    """Return the MAC that the enclave's answer must carry; its digests have 32 bytes or none."""
+    flags = bytes((proof.repeated, len(proof.request_digest), len(proof.receipt_digest)))
+    said = (flags, proof.request_digest, proof.receipt_digest, proof.verdict)
+    return hmac.digest(key, b"".join((REPLY_TAG, session, _COUNTER.pack(counter), *said)), "sha256")
+
+
+def receipt_hash(receipt: bytes) -> bytes:
+    """Return a receipt's hash in the chain."""
+    return hashlib.sha256(RECEIPT_TAG + receipt).digest()

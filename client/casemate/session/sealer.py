@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from casemate.sealing import Opening
-    from casemate.session.forms import Grant
+    from casemate.session.forms import Boot, Grant
     from casemate.session.pins import Pins
 
 ATTEST: Final = "/casemate.dispatch.v1.Operator/Attest"
@@ -36,12 +36,13 @@ _KEPT: Final = 4
 class _Session:
     """One open session. Immutable but for its counter."""
 
-    __slots__ = ("_intent_key", "_reply_key", "counter", "ends_at", "id", "opened_at", "renew_at")
+    __slots__ = ("_intent_key", "_reply_key", "boot", "counter", "ends_at", "id", "opened_at", "renew_at")
 
-    def __init__(self, grant: Grant, handshake_hash: bytes, begun: int) -> None:
+    def __init__(self, grant: Grant, handshake_hash: bytes, begun: int, boot: Boot) -> None:
         """``begun``: the engine's own clock before the enclave answered, so that its end is never put too late."""
         life = grant.expires_at - grant.opened_at
         self.id = grant.session
+        self.boot = boot
         self._intent_key, self._reply_key = forms.keys(grant.secret, handshake_hash)
         self.counter = itertools.count(1)
         self.opened_at = grant.opened_at
@@ -62,11 +63,13 @@ class _Session:
         mac = forms.intent_mac(self._intent_key, self.id, counter, intent)
         return intent_pb2.SealedIntent(session=self.id, counter=counter, intent=intent, mac=mac)
 
-    def proves(self, counter: int, proof: signer_pb2.VerdictProof) -> bool:
-        expected = forms.reply_mac(
-            self._reply_key, self.id, counter, proof.verdict, proof.request_digest, repeated=proof.repeated
-        )
-        return proof.counter == counter and hmac.compare_digest(expected, proof.reply_mac)
+    def proves(self, counter: int, proof: signer_pb2.VerdictProof, receipt: bytes) -> bool:
+        # The flags of the MAC hold one byte a length.
+        if not len(proof.request_digest) <= forms.DIGEST_BYTES == len(proof.receipt_digest):
+            return False
+        expected = forms.reply_mac(self._reply_key, self.id, counter, proof)
+        named = hmac.compare_digest(forms.receipt_hash(receipt), proof.receipt_digest)
+        return proof.counter == counter and hmac.compare_digest(expected, proof.reply_mac) and named
 
 
 class AttestedSealer:
@@ -108,6 +111,18 @@ class AttestedSealer:
         live = self._live
         return 0 if live is None else live.opened_at
 
+    @property
+    def session(self) -> bytes:
+        """The open session's id, 16 bytes; empty where none is open. No secret."""
+        live = self._live
+        return b"" if live is None else live.id
+
+    @property
+    def boot(self) -> Boot | None:
+        """What the attested boot of the open session said of itself; None where none is open."""
+        live = self._live
+        return None if live is None else live.boot
+
     def usable(self) -> bool:
         """Whether there is a session to seal under."""
         live = self._live
@@ -136,10 +151,10 @@ class AttestedSealer:
             raise errors.NotReady("NO_SESSION", reason, retry_can_help=True)
         return live.seal(intent)
 
-    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof) -> bool:
-        """Whether the enclave itself gave this answer to that intent."""
+    def proves(self, session: bytes, counter: int, proof: signer_pb2.VerdictProof, receipt: bytes) -> bool:
+        """Whether the enclave itself gave this answer to that intent, with this receipt."""
         found = self._recent.get(session)
-        return found is not None and found.proves(counter, proof)
+        return found is not None and found.proves(counter, proof, receipt)
 
     def opening(self) -> Opening:
         """Open a session: yields calls to make, takes their answers. Raises NotAttested, NotJudged."""
@@ -165,7 +180,7 @@ class AttestedSealer:
         except (NoiseError, ValueError) as error:
             message = f"the handshake failed: {error}"
             raise errors.NotAttested(message) from None
-        self._use(_Session(grant, channel.handshake_hash, begun))
+        self._use(_Session(grant, channel.handshake_hash, begun, boot))
 
     def _use(self, session: _Session) -> None:
         kept = [*self._recent.values()][1 - _KEPT :]

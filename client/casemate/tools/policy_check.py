@@ -9,7 +9,7 @@ from casemate.errors import PolicyError
 from casemate.policy import compile_policy
 from casemate.policy.mistakes import Mistake, as_text, did_you_mean
 from casemate.tools.policy_reach import unreachable
-from casemate.tools.policy_summary import summary
+from casemate.tools.policy_summary import duty_line, summary
 from enclave_signer.decimals import parse
 from enclave_signer.errors import BadPolicy
 from enclave_signer.model import Instrument, Kind, Operation
@@ -36,10 +36,12 @@ class Report:
     engines: Sequence[Mapping[str, Any]] = field(default=())
     # What the policy gives away knowingly.
     notes: Sequence[str] = field(default=())
+    duty: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
+            "duty": dict(self.duty),
             "engines": list(self.engines),
             "accounts": list(self.accounts),
             "notes": list(self.notes),
@@ -52,6 +54,7 @@ class Report:
         age = document["max_age_ms"]
         yield f"{document['deployment']} version {document['version']}: intents live at most {age} ms"
         yield f"{len(compiled.canonical)} bytes compiled, sha256 {compiled.digest}"
+        yield duty_line(document["duty"])
         for account in self.accounts:
             yield ""
             yield f"{account['name']} ({account['venue']}, {account['environment']}, {account['margin_mode']})"
@@ -86,7 +89,13 @@ def check(compiled: Compiled) -> Report:
     used = {name for engine in compiled.document["engines"] for name in engine["accounts"]}
     warnings += [f"{account['name']}: no engine has it" for account in accounts if account["name"] not in used]
     notes = [f"{account['name']}: {text}" for account in accounts for text in _notes(account)]
-    return Report([summary(account) for account in accounts], warnings, compiled.document["engines"], notes)
+    return Report(
+        [summary(account) for account in accounts],
+        warnings,
+        compiled.document["engines"],
+        notes,
+        compiled.document["duty"],
+    )
 
 
 def _ask_enclave(compiled: Compiled) -> None:

@@ -26,6 +26,19 @@ def summary(account: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: account[name] for name in fields}, "permits": permits}
 
 
+def duty_line(duty: Mapping[str, Any]) -> str:
+    """Say who grants a boot its duty (S13)."""
+    if duty["mode"] == "on_parent":
+        return (
+            "duty on_parent: no grants. New orders are signed after any restart, with counters that start empty, and by"
+            " a twin: what stops that (docs/duty.md) needs a duty daemon on another machine"
+        )
+    predecessors = len(duty["predecessors"])
+    images = f", after {predecessors} other images" if predecessors else ""
+    longest = duty["longest_ms"] // 1000
+    return f"duty daemon {duty['key']}: grants new orders, at most {longest} s at a time; a successor continues{images}"
+
+
 def _grant_line(grant: Mapping[str, Any]) -> str:
     who = f"{', '.join(grant['engines'])} may {', '.join(grant['operations'])} {', '.join(grant['symbols'])}"
     times = _times(grant)

@@ -124,6 +124,10 @@ class Case:
         """Return the notional that limits count once for each use, in the settle currency."""
         return decimals.text(self.notional, NOTIONAL_PLACES)
 
+    def charged(self) -> str:
+        """Return what limits counted: the notional for each use of the signature."""
+        return decimals.text(self.notional * self.seat.desk.uses, NOTIONAL_PLACES)
+
 
 class Rule(Protocol):
     """One rule: a module with these three."""

@@ -13,10 +13,11 @@ from enclave_signer.decode import decode_intent
 from enclave_signer.errors import Refused
 from enclave_signer.ledger import Ledger
 from enclave_signer.model import Amend, Halt, Operation, Order, OrderClosed
-from enclave_signer.policy import band, exposures, grants, limits, precision, unknown_order
+from enclave_signer.policy import band, duty, exposures, grants, limits, precision, unknown_order
 from enclave_signer.policy.case import OPERATIONS, Case
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
+from enclave_signer.policy.model import DutyMode
 from enclave_signer.policy.rules import AMENDED, CREATE_LAST, OTHERS, SCOPED, TRADING_FIRST
 from enclave_signer.venues.registry import VENUES
 from enclave_signer.venues.shapes import check_shape
@@ -59,8 +60,16 @@ def explain(
     ``policy`` is canonical (BadPolicy), ``intent`` a serialised ``Intent`` (Malformed), ``now_ns`` the enclave's clock.
     """
     judge = Judge(Ledger(_CAPACITY))
-    judge.load(load(policy, venues), now_ns)
-    return tuple(_lines(judge, engine, decode_intent(intent), now_ns))
+    live = judge.load(load(policy, venues), now_ns).policy
+    lines = _lines(judge, engine, decode_intent(intent), now_ns)
+    return tuple(_ungranted(line) if live.duty.mode is DutyMode.DAEMON else line for line in lines)
+
+
+def _ungranted(line: Line) -> Line:
+    """Grants are given while the enclave runs: what one will cover is not the policy's to say."""
+    if line.rule != duty.NAME or line.word is not Word.PASS:
+        return line
+    return Line(duty.NAME, Word.NOT_ASKED, "the order needs a grant of the duty daemon, which is not known here", ())
 
 
 def _lines(judge: Judge, engine: str, intent: Intent, now: int) -> Iterator[Line]:

@@ -147,6 +147,22 @@ class Fields:
         """Read a set of known names; ``known`` is something that finds one at once."""
         return frozenset(self._set(name, least, known))
 
+    def texts(self, name: str, grammar: re.Pattern[str], expected: str, *, most: int) -> list[str]:
+        """Read a set of texts of a grammar, written sorted and once each."""
+        value = self._take(name)
+        fine = isinstance(value, list) and len(value) <= most and all(isinstance(each, str) for each in value)
+        if not isinstance(value, list) or not fine or not _sorted_once(value):
+            self.wrong(name, value, f"a sorted list without repeats, at most {most}: {expected}")
+            return []
+        for each in value:
+            if not grammar.fullmatch(each):
+                self.wrong(name, each, expected)
+        return [each for each in value if grammar.fullmatch(each)]
+
+    def map(self, name: str) -> Fields:
+        """Read a map."""
+        return Fields(self._take(name), self._at(name), self._mistakes)
+
     def maps(self, name: str, key: str, *, least: int = 0) -> Iterator[Fields]:
         """Read a list of maps, sorted by the text under ``key`` and once each."""
         value = self._take(name)

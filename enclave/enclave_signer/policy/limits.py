@@ -28,6 +28,9 @@ def check(case: Case) -> None:
             limit.max_count is not None and window.count + uses > limit.max_count
         ):
             raise Refused(f"{NAME}:{limit.name}", "the rolling limit would be exceeded", _of(limit, charge, uses))
+        budget = limit.budget
+        if charge > budget.spent or uses > budget.count:
+            raise Refused("duty", f"the grant's share of the limit {limit.name} is used up", _left(limit, charge, uses))
 
 
 def count(case: Case) -> None:
@@ -38,6 +41,9 @@ def count(case: Case) -> None:
     charge = case.notional * uses
     for limit in scope.limits:
         limit.window.add(charge, uses)
+        budget = limit.budget
+        budget.spent -= charge
+        budget.count -= uses
 
 
 def numbers(case: Case) -> Numbers:
@@ -51,6 +57,16 @@ def numbers(case: Case) -> Numbers:
         limit.window.advance(case.now)
         found += (("name", limit.name), *_of(limit, case.notional * uses, uses))
     return found
+
+
+def _left(limit: RollingLimit, charge: int, uses: int) -> Numbers:
+    budget = limit.budget
+    return (
+        ("charge", decimals.text(charge, NOTIONAL_PLACES)),
+        ("left", "" if limit.max_spent is None else decimals.text(budget.spent, NOTIONAL_PLACES)),
+        ("uses", str(uses)),
+        ("orders_left", "" if limit.max_count is None else str(budget.count)),
+    )
 
 
 def _of(limit: RollingLimit, charge: int, uses: int) -> Numbers:

@@ -23,6 +23,7 @@ from enclave_signer.model import (
     TimeInForce,
 )
 from enclave_signer.points import is_sound
+from enclave_signer.policy.duty_field import read_duty
 from enclave_signer.policy.fields import Fields, Mistakes
 from enclave_signer.policy.model import Account, Denial, Exposure, Grant, Hours, Limit, Listing, Policy
 from enclave_signer.venues.declaration import Gap
@@ -86,6 +87,7 @@ def _policy(fields: Fields, digest: bytes, venues: Mapping[str, Venue]) -> Polic
             name: _account(name, each, [engine for engine, own in rights.items() if name in own], venues)
             for name, each in readers.items()
         },
+        duty=read_duty(fields.map("duty"), keys.values()),
     )
     for each in (*engines.values(), fields):
         each.close()

@@ -6,6 +6,7 @@ The canonical form writes out every default, so nothing here is optional but whe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -110,6 +111,26 @@ class Account:
     exposures: tuple[Exposure, ...]
 
 
+class DutyMode(Enum):
+    """From whom the right to make new orders comes (S13)."""
+
+    DAEMON = "daemon"
+    ON_PARENT = "on_parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Who grants a boot its duty: an Ed25519 public key; for how long at most; which images' counters it continues.
+
+    With ``on_parent`` there is no key, and no grant is needed. ``predecessors`` are values of PCR0.
+    """
+
+    mode: DutyMode
+    key: bytes
+    longest_ms: int
+    predecessors: frozenset[bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The whole of it. ``digest`` is the SHA-256 of the canonical bytes."""
@@ -120,5 +141,6 @@ class Policy:
     max_age_ms: int
     engines: Mapping[str, frozenset[str]]
     accounts: Mapping[str, Account]
+    duty: Duty
     # Ed25519, 32 bytes each: with what an engine opens sessions. An engine without one opens none.
     engine_keys: Mapping[str, bytes] = field(default_factory=dict)

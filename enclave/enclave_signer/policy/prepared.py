@@ -18,6 +18,7 @@ from enclave_signer.venues.declaration import Gap, ValidityKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from enclave_signer.budget import Budget
     from enclave_signer.exposure import Book
     from enclave_signer.halts import Standing
     from enclave_signer.ledger import AccountLedger, Ledger
@@ -31,6 +32,8 @@ NOTIONAL_PLACES: Final = 54
 _TO_NOTIONAL: Final = 10**36
 TRADING: Final = frozenset({Operation.CREATE, Operation.AMEND})
 _NO_TIME: Final = 0
+# Later than any time on the wire.
+FOREVER: Final = 1 << 64
 
 
 def shape(operation: int, side: int, kind: int, time: int) -> int:
@@ -44,6 +47,7 @@ class RollingLimit:
 
     name: str
     window: Window
+    budget: Budget
     max_spent: int | None
     max_count: int | None
 
@@ -82,6 +86,8 @@ class Desk:
     longest_ns: int
     uses: int
     fits_client_order_id: Callable[[str], re.Match[str] | None]
+    # Creates and amends are signed before this moment (nanoseconds UTC); see the rule ``duty``.
+    duty_until: int = FOREVER
 
     @property
     def name(self) -> str:
@@ -245,7 +251,9 @@ def _scope(desk: Desk, symbol: str, rules: _Rules, windows: Mapping[str, Window]
         operations=rules.operations,
         grants=rules.grants,
         denials=rules.denials,
-        limits=tuple(_rolling(each, windows[each.name]) for each in account.limits if symbol in each.symbols),
+        limits=tuple(
+            _rolling(each, desk.ledger, windows[each.name]) for each in account.limits if symbol in each.symbols
+        ),
         book=desk.ledger.book(symbol),
         exposures=tuple(_bound(each, unit_value) for each in account.exposures if each.symbol == symbol),
     )
@@ -336,9 +344,13 @@ def _shapes(
             yield shape(operation, side, kind, _NO_TIME)
 
 
-def _rolling(limit: Limit, window: Window) -> RollingLimit:
-    spent = limit.max_notional.units * _TO_NOTIONAL if limit.max_notional else None
-    return RollingLimit(limit.name, window, spent, limit.max_orders)
+def _rolling(limit: Limit, ledger: AccountLedger, window: Window) -> RollingLimit:
+    return RollingLimit(limit.name, window, ledger.budget(limit.name), most_spent(limit), limit.max_orders)
+
+
+def most_spent(limit: Limit) -> int | None:
+    """Return a limit's maximum of notional in the units of judging."""
+    return limit.max_notional.units * _TO_NOTIONAL if limit.max_notional else None
 
 
 def _bound(exposure: Exposure, unit_value: int) -> ExposureLimit:

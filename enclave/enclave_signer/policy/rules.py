@@ -10,6 +10,7 @@ from enclave_signer.policy import (
     client_order_id,
     denied,
     duplicate,
+    duty,
     exposures,
     grants,
     halted,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 # Trading is judged in two parts. Between them an identical repeat gets the bytes of its first time, and
 # the order is valued.
-TRADING_FIRST: Final[tuple[Rule, ...]] = (halted, max_age, read_only)
+TRADING_FIRST: Final[tuple[Rule, ...]] = (halted, duty, max_age, read_only)
 SCOPED: Final[tuple[Rule, ...]] = (operation, instrument)
 SIZED: Final[tuple[Rule, ...]] = (
     denied,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from enclave_signer.credentials import Ed25519Key
 from enclave_signer.errors import EnclaveError, NoDocument
 from enclave_signer.session.facts import read_facts
 from enclave_signer.session.forms import commitment
@@ -26,16 +27,18 @@ _NS_IN_MS: Final = 1_000_000
 
 
 class BootKeys:
-    """The key of sessions and the key of receipts, of this boot alone. Shows their public halves only."""
+    """The keys of sessions, receipts and direct provisioning, of this boot alone. Shows their public halves only."""
 
-    __slots__ = ("receipt_public", "receipts", "session", "session_public")
+    __slots__ = ("provision", "provision_public", "receipt_public", "receipts", "session", "session_public")
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
-        """Make both."""
+        """Make all three."""
         self.session = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
-        self.receipts = Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
+        self.receipts = Ed25519Key(Ed25519PrivateKey.from_private_bytes(random(_KEY_BYTES)))
+        self.provision = X25519PrivateKey.from_private_bytes(random(_KEY_BYTES))
         self.session_public = self.session.public_key().public_bytes_raw()
-        self.receipt_public = self.receipts.public_key().public_bytes_raw()
+        self.receipt_public = self.receipts.public_bytes()
+        self.provision_public = self.provision.public_key().public_bytes_raw()
 
     def __repr__(self) -> str:
         """Show no private key."""
@@ -87,21 +90,36 @@ class Witness:
             raise NoDocument(message) from None
         self._sealed = True
 
-    def document(self, statement: bytes, nonce: bytes, now: int) -> bytes:
-        """Return a document with this user_data and nonce; the last one again if it is the same and young."""
+    def measured(self) -> bytes | None:
+        """Return PCR0; None if the module does not say."""
+        try:
+            return self._module.describe_pcr(0).value
+        except EnclaveError:
+            return None
+
+    def document(self, statement: bytes, nonce: bytes, now: int, public_key: bytes = b"") -> bytes:
+        """Return a document with this user_data and nonce; the last one again if it is the same and young.
+
+        One with a public key is always new: the key is good for one envelope.
+        """
         if not self._sealed:
             message = "no policy is sealed into PCR16"
             raise NoDocument(message)
         issued = self._issued
+        if public_key:
+            return self._signed(statement, nonce, public_key)
         if issued is not None and issued[:2] == (nonce, statement) and issued.at <= now < issued.stale:
             return issued.document
-        try:
-            document = self._module.attestation(user_data=statement, nonce=nonce or None)
-            facts = read_facts(document)
-        except EnclaveError as error:
-            message = f"the security module: {error}"
-            raise NoDocument(message) from None
+        document = self._signed(statement, nonce)
+        facts = read_facts(document)
         left = (facts.ends_ms - facts.timestamp_ms) * _NS_IN_MS
         stale = now + min(REUSE_NS, left * _FRESH_PERCENT // 100)
         self._issued = _Issued(nonce, statement, now, stale, document)
         return document
+
+    def _signed(self, statement: bytes, nonce: bytes, public_key: bytes = b"") -> bytes:
+        try:
+            return self._module.attestation(user_data=statement, nonce=nonce or None, public_key=public_key or None)
+        except EnclaveError as error:
+            message = f"the security module: {error}"
+            raise NoDocument(message) from None

@@ -36,7 +36,7 @@ def commitment(quorum_digest: bytes, policy_digest: bytes) -> bytes:
     return PCR_TAG + quorum_digest + policy_digest
 
 
-def user_data(policy: Policy, quorum: bytes, session_key: bytes, receipt_key: bytes) -> bytes:
+def user_data(policy: Policy, quorum: bytes, session_key: bytes, receipt_key: bytes, provision_key: bytes) -> bytes:
     """Return what a document says of this boot: live policy, digest of the quorum, public keys (32 bytes each)."""
     statement = {
         "format": BOOT_FORMAT,
@@ -46,6 +46,7 @@ def user_data(policy: Policy, quorum: bytes, session_key: bytes, receipt_key: by
         "quorum": quorum,
         "session_key": session_key,
         "receipt_key": receipt_key,
+        "provision_key": provision_key,
     }
     return cbor2.dumps(statement, canonical=True)
 
@@ -93,7 +94,9 @@ def intent_text(session: bytes, counter: int, intent: bytes) -> bytes:
     return b"".join((INTENT_TAG, session, _COUNTER.pack(counter), intent))
 
 
-def reply_text(session: bytes, counter: int, verdict: bytes, request_digest: bytes, *, repeated: bool) -> bytes:
-    """Return what a reply's MAC covers; the digest has 32 bytes or none."""
-    flags = bytes((repeated, len(request_digest)))
-    return b"".join((REPLY_TAG, session, _COUNTER.pack(counter), flags, request_digest, verdict))
+def reply_text(
+    session: bytes, counter: int, verdict: bytes, request_digest: bytes, receipt_digest: bytes, *, repeated: bool
+) -> bytes:
+    """Return what a reply's MAC covers; a digest has 32 bytes or none."""
+    flags = bytes((repeated, len(request_digest), len(receipt_digest)))
+    return b"".join((REPLY_TAG, session, _COUNTER.pack(counter), flags, request_digest, receipt_digest, verdict))

@@ -58,15 +58,21 @@ class Sessions:
         self._witness.seal(quorum, policy.digest)
         self._table.clear()
         self._engines = {name: Ed25519PublicKey.from_public_bytes(key) for name, key in policy.engine_keys.items()}
-        self._statement = forms.user_data(policy, quorum, self.keys.session_public, self.keys.receipt_public)
+        self._statement = forms.user_data(
+            policy, quorum, self.keys.session_public, self.keys.receipt_public, self.keys.provision_public
+        )
         self._prologue = forms.prologue(self._statement)
 
-    def attest(self, nonce: bytes) -> bytes:
-        """Return an attestation document that carries the nonce. Raises NotJudged."""
+    def attest(self, nonce: bytes, public_key: bytes = b"") -> bytes:
+        """Return an attestation document that carries the nonce, and a public key if there is one. Raises NotJudged."""
         if nonce and not LEAST_NONCE <= len(nonce) <= MOST_NONCE:
             message = f"nonce: {len(nonce)} bytes: expected none, or {LEAST_NONCE} to {MOST_NONCE}"
             raise Malformed(message, field="nonce")
-        return self._witness.document(self._live_statement(), nonce, self._now())
+        return self._witness.document(self._live_statement(), nonce, self._now(), public_key)
+
+    def measured(self) -> bytes | None:
+        """Return PCR0, what the image measures; None if the security module does not say."""
+        return self._witness.measured()
 
     def open(self, handle: bytes, message: bytes) -> tuple[bytes, bytes]:
         """Take one of the two messages; returns the handle and the message that answer it. Raises NotJudged."""

@@ -53,9 +53,16 @@ class Session:
         expected = hmac.digest(self._intent_key, forms.intent_text(self.id, counter, intent), "sha256")
         return hmac.compare_digest(expected, mac)
 
-    def prove(self, counter: int, verdict: bytes, request_digest: bytes, repeated: bool) -> bytes:  # noqa: FBT001 - a port
+    def prove(
+        self,
+        counter: int,
+        verdict: bytes,
+        request_digest: bytes,
+        receipt_digest: bytes,
+        repeated: bool,  # noqa: FBT001 - a port
+    ) -> bytes:
         """Return the MAC of a reply."""
-        text = forms.reply_text(self.id, counter, verdict, request_digest, repeated=repeated)
+        text = forms.reply_text(self.id, counter, verdict, request_digest, receipt_digest, repeated=repeated)
         return hmac.digest(self._reply_key, text, "sha256")
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 from dispatch_api.v1 import dispatch_pb2 as wire
 from host_dispatch import __version__
 from host_dispatch.api import checks
+from host_dispatch.api.duty import DutyCalls, LastCheckpoint
 from host_dispatch.api.replies import submit_reply
 from host_dispatch.dispatcher.dispatch import END
 from host_dispatch.errors import NotTakenError, Reason
+from host_dispatch.journal.records import JournalError
 from host_dispatch.outcome import Operation
 from signer_api.v1 import intent_pb2, signer_pb2
 
@@ -20,20 +22,32 @@ if TYPE_CHECKING:
     from host_dispatch.dispatcher.dispatch import Dispatch
     from host_dispatch.dispatcher.runner import Runner
     from host_dispatch.journal.sqlite import SqliteJournal
+    from host_dispatch.provisioning.unsealing import Unsealer
 
 _LONGEST_PAUSE_MS: Final = 3_600_000
 # A halt's validity is inside its sealed bytes; the host only bounds how long it keeps trying.
+_MOST_RECEIPTS: Final = 4096
+_LARGEST: Final = (1 << 63) - 1
 _HALT_NS: Final = 60_000_000_000
 
 
 class OperatorService:
     """Handlers take and give serialised messages."""
 
-    def __init__(self, runner: Runner, journal: SqliteJournal, collector: Collector | None = None) -> None:
-        """``journal`` tells the head, ``collector`` its pauses."""
+    def __init__(
+        self,
+        runner: Runner,
+        journal: SqliteJournal,
+        unsealer: Unsealer,
+        collector: Collector | None = None,
+        checkpoint: LastCheckpoint | None = None,
+    ) -> None:
+        """``journal`` tells the head, ``collector`` its pauses; ``checkpoint`` is where the newest one is kept."""
+        self._unsealer = unsealer
         self._runner = runner
         self._journal = journal
         self._collector = collector
+        self._duty = DutyCalls(runner.link, checkpoint or LastCheckpoint(None))
 
     async def status(self, data: bytes, _: Context) -> bytes:
         """Tell how things are; works while the enclave does not."""
@@ -102,6 +116,11 @@ class OperatorService:
         request = signer_pb2.EnclaveRequest(provision=checks.parse(signer_pb2.Provision, data))
         return await self._load(request)
 
+    async def unseal(self, data: bytes, _: Context) -> bytes:
+        """Have KMS open a sealed credential for the enclave, and pass on what only the enclave can read."""
+        asked = checks.parse(signer_pb2.Provision, data)
+        return (await self._unsealer.unseal(asked.account, asked.bundle, asked.approvals)).SerializeToString()
+
     async def _load(self, request: signer_pb2.EnclaveRequest) -> bytes:
         answer = await self._runner.link.call(request)
         if answer.WhichOneof("answer") != "loaded":
@@ -115,6 +134,27 @@ class OperatorService:
         if answer.WhichOneof("answer") != "attested":
             raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
         return answer.attested.SerializeToString()
+
+    async def receipts(self, data: bytes, _: Context) -> bytes:
+        """Serve receipts from the journal, those of earlier boots too."""
+        asked = checks.parse(wire.StoredReceiptsRequest, data)
+        if asked.limit > _MOST_RECEIPTS:
+            message = f"{asked.limit} is more than {_MOST_RECEIPTS}"
+            raise NotTakenError(Reason.MALFORMED, message, field="limit")
+        if asked.from_sequence > _LARGEST:
+            message = f"{asked.from_sequence} is no sequence"
+            raise NotTakenError(Reason.MALFORMED, message, field="from_sequence")
+        try:
+            found = await self._journal.stored_receipts(asked.boot, asked.from_sequence, asked.limit)
+        except JournalError as error:
+            raise NotTakenError(Reason.JOURNAL_UNAVAILABLE, str(error)) from None
+        if found is None:
+            raise NotTakenError(Reason.NOT_FOUND, "the journal has no receipts of such a boot", field="boot")
+        head = signer_pb2.SignedHead(head=found.head[0], signature=found.head[1]) if found.head[0] else None
+        reply = wire.StoredReceipts(
+            boot=found.boot, receipts=found.receipts, head=head, document=found.document, boots=found.boots
+        )
+        return reply.SerializeToString()
 
     async def pause(self, data: bytes, _: Context) -> bytes:
         """Take no new orders for a while."""
@@ -143,7 +183,12 @@ class OperatorService:
                 "Unpause": self.unpause,
                 "LoadPolicy": self.load_policy,
                 "Provision": self.provision,
+                "Unseal": self.unseal,
                 "Attest": self.attest,
                 "Succeed": self.succeed,
+                "Receipts": self.receipts,
+                "Grant": self._duty.grant,
+                "Checkpoint": self._duty.checkpoint,
+                "Retire": self._duty.retire,
             },
         )

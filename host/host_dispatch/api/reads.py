@@ -28,7 +28,8 @@ class Reads:
         """Return verdict and reading; raises NotTakenError."""
         self._runner.intake.check_stale(request.routing)
         judged = await self._judge(request)
-        reply = wire.ReadReply(verdict=judged.verdict, proof=judged.proof if judged.HasField("proof") else None)
+        proof = judged.proof if judged.HasField("proof") else None
+        reply = wire.ReadReply(verdict=judged.verdict, proof=proof, receipt=judged.receipt)
         if judged.verdict.decision != signer_pb2.DECISION_ALLOW:
             return reply
         if not judged.HasField("request") or mismatch(request.routing, judged.request):

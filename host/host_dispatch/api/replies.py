@@ -21,6 +21,7 @@ def submit_reply(dispatch: Dispatch, *, repeated: bool) -> wire.SubmitReply:
         report=report,
         repeated=repeated or dispatch.repeated,
         proof=dispatch.proof,
+        receipt=dispatch.receipt,
     )
 
 

@@ -42,6 +42,11 @@ CODES: Final = {
     Reason.BAD_CREDENTIAL: grpc.StatusCode.INVALID_ARGUMENT,
     Reason.NO_RIGHT: grpc.StatusCode.PERMISSION_DENIED,
     Reason.SESSIONS_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.NOT_OPENED: grpc.StatusCode.ABORTED,
+    Reason.KMS_NOT_CONFIGURED: grpc.StatusCode.FAILED_PRECONDITION,
+    Reason.KMS_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Reason.KMS_DENIED: grpc.StatusCode.PERMISSION_DENIED,
+    Reason.KMS_REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.NO_DOCUMENT: grpc.StatusCode.UNAVAILABLE,
     Reason.CLOCK_DRIFT: grpc.StatusCode.UNAVAILABLE,
 }

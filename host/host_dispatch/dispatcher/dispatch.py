@@ -68,6 +68,7 @@ class Dispatch:
         "placed",
         "proof",
         "rank",
+        "receipt",
         "received",
         "repeated",
         "report",
@@ -112,6 +113,7 @@ class Dispatch:
         self.verdict: Verdict | None = None
         # The enclave's word for the verdict: for the engine, the host cannot tell.
         self.proof: VerdictProof | None = None
+        self.receipt = b""
         self.failure: NotTakenError | None = None
         self.repeated = False
         self.placed = False

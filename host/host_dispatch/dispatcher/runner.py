@@ -399,6 +399,7 @@ def _judgement(dispatch: Dispatch, judged: signer_pb2.Judged | None, failure: No
         return m.Judgement.NOT_JUDGED
     dispatch.verdict = judged.verdict
     dispatch.proof = judged.proof if judged.HasField("proof") else None
+    dispatch.receipt = judged.receipt
     if judged.verdict.decision != signer_pb2.DECISION_ALLOW:
         return m.Judgement.REFUSED
     if dispatch.operation in _NO_REQUEST:

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 # AWS dates a certificate three seconds before it is issued.
 _BACKDATED: Final = timedelta(seconds=3)
@@ -74,15 +80,34 @@ class Issued(NamedTuple):
 class FakeChain:
     """Issues and reuses certificates of the profile; keys are new in every instance."""
 
-    def __init__(self, profile: Sequence[LevelProfile] = AWS_PROFILE) -> None:
-        """Take the levels from the root down to the leaf."""
+    def __init__(self, profile: Sequence[LevelProfile] = AWS_PROFILE, root: Issued | None = None) -> None:
+        """Take the levels from the root down to the leaf, and a root that was made before."""
         self._profile = tuple(profile)
-        self._issued = [_issue(self._profile[0], None, _ROOT_NOT_BEFORE)]
+        self._issued = [root or _issue(self._profile[0], None, _ROOT_NOT_BEFORE)]
 
     @property
     def root(self) -> x509.Certificate:
         """What a verifier pins instead of AWS's root."""
         return self._issued[0].certificate
+
+    @classmethod
+    def kept(cls, file: Path) -> FakeChain:
+        """Return the chain of the root in ``file`` (PEM, its key beside it); a new one, kept there, if there is none.
+
+        So that whoever pinned the root of one boot knows the next one.
+        """
+        key_file = file.with_suffix(".key")
+        if file.exists() and key_file.exists():
+            key = load_pem_private_key(key_file.read_bytes(), None)
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                message = f"{key_file}: not the key of a root"
+                raise ValueError(message)
+            return cls(root=Issued(x509.load_pem_x509_certificate(file.read_bytes()), key))
+        chain = cls()
+        key_file.touch(mode=0o600)
+        key_file.write_bytes(chain._issued[0].key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.write_bytes(chain.root.public_bytes(Encoding.PEM))
+        return chain
 
     def path(self, now_ms: int) -> tuple[Issued, ...]:
         """Return the certificates, root to leaf, that are valid at ``now_ms`` (since 1970, UTC)."""

@@ -16,6 +16,12 @@ class WaitFor(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WAIT_FOR_SENT: _ClassVar[WaitFor]
     WAIT_FOR_ACKNOWLEDGED: _ClassVar[WaitFor]
 
+class Source(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOURCE_UNSPECIFIED: _ClassVar[Source]
+    SOURCE_ENCLAVE: _ClassVar[Source]
+    SOURCE_HOST: _ClassVar[Source]
+
 class OrderState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ORDER_STATE_UNSPECIFIED: _ClassVar[OrderState]
@@ -58,6 +64,9 @@ WAIT_FOR_UNSPECIFIED: WaitFor
 WAIT_FOR_SIGNED: WaitFor
 WAIT_FOR_SENT: WaitFor
 WAIT_FOR_ACKNOWLEDGED: WaitFor
+SOURCE_UNSPECIFIED: Source
+SOURCE_ENCLAVE: Source
+SOURCE_HOST: Source
 ORDER_STATE_UNSPECIFIED: OrderState
 ORDER_STATE_PENDING: OrderState
 ORDER_STATE_REFUSED: OrderState
@@ -118,16 +127,20 @@ class SubmitRequest(_message.Message):
     def __init__(self, sealed: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., routing: _Optional[_Union[Routing, _Mapping]] = ..., wait_for: _Optional[_Union[WaitFor, str]] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
-    __slots__ = ("verdict", "report", "repeated", "proof")
+    __slots__ = ("verdict", "report", "repeated", "proof", "receipt", "verdict_source")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REPORT_FIELD_NUMBER: _ClassVar[int]
     REPEATED_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     report: ExecutionReport
     repeated: bool
     proof: _signer_pb2.VerdictProof
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ...) -> None: ...
+    receipt: bytes
+    verdict_source: Source
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., report: _Optional[_Union[ExecutionReport, _Mapping]] = ..., repeated: _Optional[bool] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
 class SubmitBatchRequest(_message.Message):
     __slots__ = ("batch_id", "requests")
@@ -146,12 +159,26 @@ class SubmitBatchReply(_message.Message):
     def __init__(self, batch_id: _Optional[int] = ..., items: _Optional[_Iterable[_Union[ItemReply, _Mapping]]] = ...) -> None: ...
 
 class ItemReply(_message.Message):
-    __slots__ = ("reply", "not_taken")
+    __slots__ = ("reply", "not_taken", "outcome_unknown")
     REPLY_FIELD_NUMBER: _ClassVar[int]
     NOT_TAKEN_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     reply: SubmitReply
     not_taken: NotTaken
-    def __init__(self, reply: _Optional[_Union[SubmitReply, _Mapping]] = ..., not_taken: _Optional[_Union[NotTaken, _Mapping]] = ...) -> None: ...
+    outcome_unknown: OutcomeUnknown
+    def __init__(self, reply: _Optional[_Union[SubmitReply, _Mapping]] = ..., not_taken: _Optional[_Union[NotTaken, _Mapping]] = ..., outcome_unknown: _Optional[_Union[OutcomeUnknown, _Mapping]] = ...) -> None: ...
+
+class OutcomeUnknown(_message.Message):
+    __slots__ = ("reason", "message", "account", "client_order_id")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    account: str
+    client_order_id: str
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., account: _Optional[str] = ..., client_order_id: _Optional[str] = ...) -> None: ...
 
 class NotTaken(_message.Message):
     __slots__ = ("reason", "field", "message", "retry_can_help")
@@ -198,7 +225,7 @@ class StreamItems(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[StreamItem, _Mapping]]] = ...) -> None: ...
 
 class ExecutionReport(_message.Message):
-    __slots__ = ("sequence", "time", "account", "venue", "symbol", "client_order_id", "venue_order_id", "operation", "state", "filled_quantity", "average_price", "error_class", "venue_code", "venue_message", "verdict", "stages")
+    __slots__ = ("sequence", "time", "account", "venue", "symbol", "client_order_id", "venue_order_id", "operation", "state", "filled_quantity", "average_price", "error_class", "venue_code", "venue_message", "verdict", "stages", "source")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +242,7 @@ class ExecutionReport(_message.Message):
     VENUE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     STAGES_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     time: int
     account: str
@@ -231,7 +259,8 @@ class ExecutionReport(_message.Message):
     venue_message: str
     verdict: _signer_pb2.Verdict
     stages: Stages
-    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[int] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., venue_order_id: _Optional[str] = ..., operation: _Optional[_Union[_signer_pb2.Operation, str]] = ..., state: _Optional[_Union[OrderState, str]] = ..., filled_quantity: _Optional[str] = ..., average_price: _Optional[str] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., stages: _Optional[_Union[Stages, _Mapping]] = ...) -> None: ...
+    source: Source
+    def __init__(self, sequence: _Optional[int] = ..., time: _Optional[int] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., client_order_id: _Optional[str] = ..., venue_order_id: _Optional[str] = ..., operation: _Optional[_Union[_signer_pb2.Operation, str]] = ..., state: _Optional[_Union[OrderState, str]] = ..., filled_quantity: _Optional[str] = ..., average_price: _Optional[str] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., stages: _Optional[_Union[Stages, _Mapping]] = ..., source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
 class Stages(_message.Message):
     __slots__ = ("journaled", "signed", "sending", "acknowledged")
@@ -276,7 +305,7 @@ class Balance(_message.Message):
     def __init__(self, asset: _Optional[str] = ..., available: _Optional[str] = ..., locked: _Optional[str] = ...) -> None: ...
 
 class ReadReply(_message.Message):
-    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances", "proof")
+    __slots__ = ("verdict", "error_class", "venue_code", "venue_message", "orders", "balances", "proof", "receipt", "verdict_source")
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     ERROR_CLASS_FIELD_NUMBER: _ClassVar[int]
     VENUE_CODE_FIELD_NUMBER: _ClassVar[int]
@@ -284,6 +313,8 @@ class ReadReply(_message.Message):
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_SOURCE_FIELD_NUMBER: _ClassVar[int]
     verdict: _signer_pb2.Verdict
     error_class: ErrorClass
     venue_code: str
@@ -291,7 +322,9 @@ class ReadReply(_message.Message):
     orders: _containers.RepeatedCompositeFieldContainer[VenueOrder]
     balances: _containers.RepeatedCompositeFieldContainer[Balance]
     proof: _signer_pb2.VerdictProof
-    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ...) -> None: ...
+    receipt: bytes
+    verdict_source: Source
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
 class GetRequest(_message.Message):
     __slots__ = ("account", "client_order_id")
@@ -390,13 +423,15 @@ class StoredReceiptsRequest(_message.Message):
     def __init__(self, boot: _Optional[bytes] = ..., from_sequence: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class StoredReceipts(_message.Message):
-    __slots__ = ("boot", "receipts", "head", "document")
+    __slots__ = ("boot", "receipts", "head", "document", "boots")
     BOOT_FIELD_NUMBER: _ClassVar[int]
     RECEIPTS_FIELD_NUMBER: _ClassVar[int]
     HEAD_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
+    BOOTS_FIELD_NUMBER: _ClassVar[int]
     boot: bytes
     receipts: _containers.RepeatedScalarFieldContainer[bytes]
     head: _signer_pb2.SignedHead
     document: bytes
-    def __init__(self, boot: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[_signer_pb2.SignedHead, _Mapping]] = ..., document: _Optional[bytes] = ...) -> None: ...
+    boots: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, boot: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ..., head: _Optional[_Union[_signer_pb2.SignedHead, _Mapping]] = ..., document: _Optional[bytes] = ..., boots: _Optional[_Iterable[bytes]] = ...) -> None: ...

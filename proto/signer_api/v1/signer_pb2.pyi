@@ -19,6 +19,7 @@ class Phase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PHASE_AWAITING_POLICY: _ClassVar[Phase]
     PHASE_AWAITING_CREDENTIALS: _ClassVar[Phase]
     PHASE_READY: _ClassVar[Phase]
+    PHASE_ENDED: _ClassVar[Phase]
 
 class Decision(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -45,6 +46,7 @@ PHASE_UNSPECIFIED: Phase
 PHASE_AWAITING_POLICY: Phase
 PHASE_AWAITING_CREDENTIALS: Phase
 PHASE_READY: Phase
+PHASE_ENDED: Phase
 DECISION_UNDECIDED: Decision
 DECISION_ALLOW: Decision
 DECISION_REFUSE: Decision
@@ -193,7 +195,7 @@ class SessionOpened(_message.Message):
     def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class EnclaveStatus(_message.Message):
-    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift", "quorum", "quorum_generation")
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift", "quorum", "quorum_generation", "ended")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -210,6 +212,7 @@ class EnclaveStatus(_message.Message):
     CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
     QUORUM_FIELD_NUMBER: _ClassVar[int]
     QUORUM_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     policy_version: int
     policy_digest: bytes
@@ -226,7 +229,8 @@ class EnclaveStatus(_message.Message):
     clock_drift: int
     quorum: bytes
     quorum_generation: int
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ..., quorum: _Optional[bytes] = ..., quorum_generation: _Optional[int] = ...) -> None: ...
+    ended: str
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ..., quorum: _Optional[bytes] = ..., quorum_generation: _Optional[int] = ..., ended: _Optional[str] = ...) -> None: ...
 
 class DutyStatus(_message.Message):
     __slots__ = ("required", "sequence", "not_after", "accounts", "retired")
@@ -345,12 +349,14 @@ class CheckpointRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Checkpoint(_message.Message):
-    __slots__ = ("checkpoint", "signature")
+    __slots__ = ("checkpoint", "signature", "stored")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     SIGNATURE_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: bytes
     signature: bytes
-    def __init__(self, checkpoint: _Optional[bytes] = ..., signature: _Optional[bytes] = ...) -> None: ...
+    stored: bool
+    def __init__(self, checkpoint: _Optional[bytes] = ..., signature: _Optional[bytes] = ..., stored: _Optional[bool] = ...) -> None: ...
 
 class Retire(_message.Message):
     __slots__ = ("statement", "signature", "approvals")

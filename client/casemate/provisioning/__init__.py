@@ -1,0 +1,1 @@
+"""Sealing credentials for an enclave, through KMS or directly (``docs/sealed-keys.md``)."""

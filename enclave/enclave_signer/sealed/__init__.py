@@ -1,0 +1,1 @@
+"""Credentials that come in sealed: through KMS, or directly to a key of this boot (``docs/sealed-keys.md``)."""
