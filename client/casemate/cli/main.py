@@ -14,6 +14,7 @@ from casemate.cli import (
     agent,
     approving,
     audit,
+    doctor,
     duty,
     operate,
     policy,
@@ -62,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     _add_attest(commands)
     agent.add_agent(commands)
     audit.add_audit(commands)
+    doctor.add_doctor(commands)
     tools.add_bench(commands)
     return root
 
