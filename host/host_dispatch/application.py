@@ -19,6 +19,8 @@ from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
+from host_dispatch.telemetry.service import Telemetry
+from host_dispatch.telemetry.snapshot import Watcher
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -60,8 +62,9 @@ class Host:
         self.listen: list[str] = []
 
     async def start(self) -> None:
-        """Start everything; raises JournalError or BindError. Afterwards ``listen`` says where."""
+        """Start everything; raises JournalError, BindError or CannotExport. Afterwards ``listen`` says where."""
         config, loop = self._config, asyncio.get_running_loop()
+        self.telemetry = Telemetry(config.metrics, traces=config.traces)
         self.hub = ExecutionHub(buffer=config.watch_buffer)
         self.journal = SqliteJournal(config.journal, loop, durability=config.durability, committed=self.hub.publish)
         self.hub.head = self.journal.head
@@ -78,6 +81,8 @@ class Host:
             random=SystemRandom().random,
             loop=loop,
         )
+        self.runner.observe = self.telemetry.ended
+        self.telemetry.start(Watcher(self.runner, self.journal, self._collector, self._clock))
         await recover(self.runner)
         await self._warm()
         await self._serve()
@@ -109,6 +114,7 @@ class Host:
         await self.server.serving(yes=False)
         await self.runner.drain(self._config.drain_ms / 1000)
         await self.server.stop(_STOP_SECONDS)
+        await self.telemetry.stop()
         await self.link.close()
         await self._http.close()
         await self.journal.close()
