@@ -17,6 +17,7 @@ from host_dispatch.application import Host
 from host_dispatch.collector import Collector
 from host_dispatch.config import Config, ConfigError, load
 from host_dispatch.journal.records import JournalError
+from host_dispatch.telemetry.exporter import CannotExport
 from host_dispatch.telemetry.logs import start_logging
 from host_dispatch.venues.registry import READERS
 
@@ -50,7 +51,7 @@ async def _serve(config: Config) -> int:
     host = Host(config, collector=collector)
     try:
         await host.start()
-    except (JournalError, BindError) as error:
+    except (JournalError, BindError, CannotExport) as error:
         print(f"casemate-host: {error}", file=sys.stderr)
         return 1
     collector.start()

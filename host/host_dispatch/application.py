@@ -24,6 +24,8 @@ from host_dispatch.provisioning.at_start import AtStart
 from host_dispatch.provisioning.kms import Kms
 from host_dispatch.provisioning.unsealing import Unsealer
 from host_dispatch.receipts import ReceiptKeeper
+from host_dispatch.telemetry.service import Telemetry
+from host_dispatch.telemetry.snapshot import Watcher
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -65,8 +67,9 @@ class Host:
         self.listen: list[str] = []
 
     async def start(self) -> None:
-        """Start everything; raises JournalError or BindError. Afterwards ``listen`` says where."""
+        """Start everything; raises JournalError, BindError or CannotExport. Afterwards ``listen`` says where."""
         config, loop = self._config, asyncio.get_running_loop()
+        self.telemetry = Telemetry(config.metrics, traces=config.traces)
         self.hub = ExecutionHub(buffer=config.watch_buffer)
         self.journal = SqliteJournal(config.journal, loop, durability=config.durability, committed=self.hub.publish)
         self.hub.head = self.journal.head
@@ -89,6 +92,8 @@ class Host:
         self.kms = Kms(config.kms) if config.kms else None
         self.unsealer = Unsealer(self.link, self.kms)
         self.at_start = AtStart(self.link, self.unsealer, config.bundles)
+        self.runner.observe = self.telemetry.ended
+        self.telemetry.start(Watcher(self.runner, self.journal, self._collector, self._clock))
         await recover(self.runner)
         await self._warm()
         await self._serve()
@@ -128,6 +133,7 @@ class Host:
             self.kms.close()
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
+        await self.telemetry.stop()
         await self.link.close()
         await self._http.close()
         await self.journal.close()

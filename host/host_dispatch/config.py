@@ -55,6 +55,10 @@ class Config:
     watch_buffer: int = 8_192
     drain_ms: int = 10_000
     log_level: str = "info"
+    # HOST:PORT where Prometheus scrapes; None: no metrics.
+    metrics: Address | None = None
+    # Whether OpenTelemetry traces are made (the extra "traces").
+    traces: bool = False
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
     kms: KmsSettings | None = None
     bundles: tuple[Path, ...] = ()
@@ -102,6 +106,8 @@ def _config(top: _Table, venues: Mapping[str, Collection[str]]) -> Config:
         watch_buffer=limits.integer("watch_buffer", 8_192, 64, 1_048_576),
         drain_ms=top.integer("drain_ms", 10_000, 0, 10 * _MINUTE_MS),
         log_level=top.choice("log_level", _LEVELS, "info"),
+        metrics=_metrics(top),
+        traces=top.flag("traces"),
         dispatch=_dispatch(top, venues),
         kms=_kms(top),
         bundles=_bundles(top),
@@ -109,6 +115,17 @@ def _config(top: _Table, venues: Mapping[str, Collection[str]]) -> Config:
     journal.finish()
     limits.finish()
     return config
+
+
+def _metrics(top: _Table) -> Address | None:
+    if not top.has("metrics"):
+        return None
+    table = top.table("metrics")
+    address = table.address("listen")
+    if address.text and not address.is_tcp:
+        table.mistake("listen", address.text, "HOST:PORT")
+    table.finish()
+    return address
 
 
 def _tls(top: _Table) -> Tls | None:

@@ -23,7 +23,7 @@ from host_dispatch.dispatcher.resolver import Resolver
 from host_dispatch.dispatcher.routing import mismatch
 from host_dispatch.dispatcher.sites import Site
 from host_dispatch.errors import NotTakenError, Reason
-from host_dispatch.journal.records import JournalError
+from host_dispatch.journal.records import EventKind, JournalError
 from host_dispatch.outcome import ErrorClass, Operation, OrderState, Reading
 from host_dispatch.telemetry.counters import Counters
 from host_dispatch.transport.base import NotSentError, ReplyLostError
@@ -49,6 +49,10 @@ _IDLE_SECONDS: Final = 0.02
 _log = logging.getLogger("casemate.host.dispatch")
 
 
+def _unobserved(_dispatch: Dispatch, _kind: EventKind) -> None:
+    """Nobody measures."""
+
+
 class Runner:
     """See the module's text. One for a process, on its event loop."""
 
@@ -70,6 +74,8 @@ class Runner:
         self.settings = settings
         self.clock = clock
         self.counters = Counters()
+        # Told of every intent's end, and of UNKNOWN.
+        self.observe: Callable[[Dispatch, EventKind], None] = _unobserved
         self.sites = {name: Site(name, reader, settings, loop, clock) for name, reader in readers.items()}
         self.courier = Courier(transport, self.counters, timeout_ms=settings.timeout_ms)
         # Creates and amends under way, by account, client order id and operation.
@@ -271,10 +277,11 @@ class Runner:
         if record.how is m.How.NOT_SENT:
             dispatch.placed = False
         kind = self._recorder.end(dispatch, record, lambda _: self._end(dispatch))
-        self.counters.add(f"ended_{kind.name.lower()}")
+        self.observe(dispatch, kind)
 
     def _record_not_judged(self, dispatch: Dispatch) -> None:
         failure = dispatch.failure or NotTakenError(Reason.INTERNAL, "the enclave's answer could not be used")
+        self.observe(dispatch, EventKind.NOT_JUDGED)
         self._recorder.not_judged(dispatch, failure, lambda _: self._fail(dispatch, failure))
 
     def _record_unknown(self, dispatch: Dispatch) -> None:
@@ -282,7 +289,7 @@ class Runner:
         dispatch.state = OrderState.UNKNOWN
         dispatch.placed = True
         self._unknown.add(dispatch)
-        self.counters.add("unknown")
+        self.observe(dispatch, EventKind.UNKNOWN)
         # What cannot be asked about has nothing left to do.
         ended = not self.resolver.can_ask(dispatch)
         self._recorder.unknown(dispatch, lambda _: dispatch.reach(END), ended=ended)
@@ -310,6 +317,7 @@ class Runner:
 
     def _answer_stored(self, dispatch: Dispatch) -> None:
         told = dispatch.view or wire.ExecutionReport()
+        self.observe(dispatch, EventKind.REPEATED)
         self._recorder.repeated(dispatch, told, lambda _: self._end(dispatch))
 
     # --- the end
