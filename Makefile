@@ -7,10 +7,10 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench fuzz lock stubs clean
+.PHONY: help setup demo test check format bench fuzz image image-check sbom grpcio-vsock lock stubs clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup: ## bring .venv up to date (every other target does this by itself)
 	@python=$$(sh tools/python.sh) && "$$python" -m tools.bootstrap
@@ -32,6 +32,18 @@ bench: setup ## measure latency and throughput beside the floor
 
 fuzz: setup ## feed the readers of hostile bytes for a bounded time (ARGS='--seconds 600 document')
 	@$(BIN)/python -m tools.fuzz $(ARGS)
+
+image: setup ## build the enclave's image: make image ARGS='--quorum quorum.cbor [--local-base]'
+	@$(BIN)/python -m tools.image $(ARGS)
+
+image-check: setup ## build the image twice, in two places, and compare (needs root, buildah and mmdebstrap)
+	@$(BIN)/python -m tools.image.check
+
+sbom: setup ## write a CycloneDX bill of materials for each deployable
+	@$(BIN)/python -m tools.sbom $(ARGS)
+
+grpcio-vsock: setup ## build a grpcio that speaks vsock, from source (up to an hour, once)
+	@$(BIN)/python -m tools.image.grpcio
 
 lock: setup ## resolve the hash-locked lists anew
 	@$(BIN)/python -m tools.lock

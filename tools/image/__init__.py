@@ -1,0 +1,1 @@
+"""`make image`: fetch, build, look through, describe."""

@@ -1,0 +1,105 @@
+"""What is in the image, and what is meant to be: ``enclave/image/files.txt`` names what is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tools.distributions import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+INTENDED: Final = ROOT / "enclave" / "image" / "files.txt"
+OWN: Final = {"enclave_signer": ROOT / "enclave" / "enclave_signer", "signer_api": ROOT / "proto" / "signer_api"}
+_LINE: Final = re.compile(r"(?P<pattern>\??/\S*)\s+(?P<why>\S.*)")
+
+
+class Entry(NamedTuple):
+    """One file or link: its path from the root, its mode, and the digest of its content or its target."""
+
+    path: str
+    mode: int
+    content: str
+
+    def __str__(self) -> str:
+        """Write one line."""
+        return f"{self.mode:06o} {self.content} {self.path}"
+
+
+def listing(tree: Path) -> list[Entry]:
+    """List every file and link below a directory, sorted."""
+    return sorted(_entries(tree))
+
+
+def _entries(tree: Path) -> Iterator[Entry]:
+    for directory, names, files in os.walk(tree):
+        for name in files + [each for each in names if os.path.islink(os.path.join(directory, each))]:  # noqa: PTH114, PTH118
+            path = tree.__class__(directory) / name
+            info = path.lstat()
+            shown = f"/{path.relative_to(tree)}"
+            if stat.S_ISLNK(info.st_mode):
+                yield Entry(shown, info.st_mode, f"-> {os.readlink(path)}")  # noqa: PTH115
+            else:
+                yield Entry(shown, info.st_mode, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def intended() -> dict[str, str]:
+    """Read the intended list: patterns of paths and why each is trusted."""
+    found: dict[str, str] = {}
+    for line in INTENDED.read_text("utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            match = _LINE.fullmatch(line)
+            if match is None or match["pattern"] in found:
+                message = f"{INTENDED.name}: not a pattern and a reason, or there twice: {line!r}"
+                raise ValueError(message)
+            found[match["pattern"]] = match["why"]
+    return found
+
+
+def differences(paths: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """Say what is there and not meant to be, and what is meant to be there and is not.
+
+    A ``*`` stays in its directory, a final ``/**`` does not; a pattern that begins with ``?`` need not occur.
+    """
+    there, known = sorted(paths), list(patterns)
+    used: set[str] = set()
+    wrong = []
+    for path in there:
+        fitting = [pattern for pattern in known if fits(path, pattern.removeprefix("?"))]
+        used.update(fitting)
+        if not fitting:
+            wrong.append(f"{path}: is in the image and not in the list")
+    missing = [pattern for pattern in known if pattern not in used and not pattern.startswith("?")]
+    return wrong + [f"{pattern}: is in the list and not in the image" for pattern in missing]
+
+
+def fits(path: str, pattern: str) -> bool:
+    """Whether a path fits a pattern, directory by directory."""
+    parts, wanted = path.split("/"), pattern.split("/")
+    if wanted[-1] == "**":
+        wanted = wanted[:-1]
+        parts, below = parts[: len(wanted)], parts[len(wanted) :]
+        if not below:
+            return False
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+def own_differences(tree: Path) -> list[str]:
+    """Say where our own code in the image is not the repository's, byte for byte."""
+    wrong = []
+    for package, source in OWN.items():
+        (place,) = tree.glob(f"usr/local/lib/python3.*/*-packages/{package}")
+        there = {path.relative_to(place): path.read_bytes() for path in place.rglob("*.py")}
+        meant = {path.relative_to(source): path.read_bytes() for path in source.rglob("*.py")}
+        wrong += [
+            f"{package}/{name}: not as in the repository"
+            for name in sorted(there.keys() | meant.keys())
+            if there.get(name) != meant.get(name)
+        ]
+    return wrong
