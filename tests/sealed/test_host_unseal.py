@@ -367,8 +367,8 @@ async def test_bundles_are_opened_once_the_policy_is_live_and_again_for_the_next
         for _ in range(2):
             link.boot.load_policy()
             async with asyncio.timeout(20):
-                while link.boot.phase != signer_pb2.PHASE_READY:
-                    await asyncio.sleep(0.02)  # noqa: ASYNC110 - the enclave tells nobody
+                while link.boot.phase != signer_pb2.PHASE_READY:  # noqa: ASYNC110 - the enclave tells nobody
+                    await asyncio.sleep(0.02)
             link.boot = Boot(load=False)
     finally:
         await at_start.stop()
