@@ -16,8 +16,9 @@ from casemate.audit.check import Problem
 from casemate.audit.evidence import Claim, Evidence
 from casemate.audit.forms import HEAD_TAG
 from casemate.audit.witness import Seen
+from casemate_mock.nitro import measure
 from tests.audit.audit_rig import Story, holds, tell
-from tests.session.session_rig import HOUR, measure
+from tests.session.session_rig import HOUR
 
 STORY = tell()
 OTHER = tell(start=HOUR)
