@@ -352,6 +352,18 @@ class EnclaveStatus:
     gc: GcPauses
     # Ed25519 public key in hexadecimal, which an approval of a RESUME names.
     boot_key: str = ""
+    duty: DutyStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyStatus:
+    """Whether new orders need a grant, and the one in force: ``sequence`` 0 and no accounts without one."""
+
+    required: bool
+    sequence: int
+    not_after: int
+    accounts: tuple[str, ...]
+    retired: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,17 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         clock=message.clock,
         gc=_pauses(message.gc),
         boot_key=message.boot_key.hex(),
+        duty=_duty(message.duty) if message.HasField("duty") else None,
+    )
+
+
+def _duty(message: signer_pb2.DutyStatus) -> models.DutyStatus:
+    return models.DutyStatus(
+        required=message.required,
+        sequence=message.sequence,
+        not_after=message.not_after,
+        accounts=tuple(message.accounts),
+        retired=message.retired,
     )
 
 
