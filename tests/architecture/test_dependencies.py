@@ -11,6 +11,8 @@ from tools.distributions import FOLDERS, ROOT, canonical, project
 
 # The import names of what we depend on, where they are not the distribution's own.
 PROVIDES = {
+    # Its errors and settings are botocore's, and it brings exactly the botocore that it fits.
+    "boto3": {"boto3", "botocore"},
     "casemate": {"casemate"},
     "casemate-dispatch-api": {"dispatch_api"},
     "casemate-enclave": {"enclave_signer"},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Final
 
 import cbor2
@@ -117,8 +117,10 @@ class Boot:
 
     document: dict[str, Any] = field(default_factory=lambda: policy(account(), version=7))
     fresh: bool = False
+    # Whether the policy goes in at once.
+    load: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, load: bool) -> None:
         self.clock, self.venue = Clock(), TinyVenue()
         nsm = FakeNsm(
             chain=CHAIN,
@@ -145,6 +147,11 @@ class Boot:
             boot_key=sessions.keys.receipts,
         )
         self.enclave = Enclave(self.venue, self.clock, self.service)
+        if load:
+            self.load_policy()
+
+    def load_policy(self) -> None:
+        """Load the policy, approved."""
         data = canonical(self.document)
         right = approvals(
             0,

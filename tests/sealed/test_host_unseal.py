@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -9,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import cbor2
@@ -16,6 +18,7 @@ import pytest
 from aiohttp import web
 
 from casemate_mock.kms.front import MockKms, Refusal
+from host_dispatch.config import Config, ConfigError, parse
 from host_dispatch.errors import NotTakenError
 from host_dispatch.provisioning.at_start import AtStart, gather
 from host_dispatch.provisioning.bundle import read
@@ -77,7 +80,11 @@ def sealed_by(mock: MockKms, **changes: Any) -> bytes:
 
 def unsealer(boot: Boot, url: str, **settings: Any) -> tuple[Unsealer, Link]:
     link = Link(boot)
-    return Unsealer(link, Kms(KmsSettings(endpoint_url=url, **settings))), link  # type: ignore[arg-type]
+    return unsealer_of(link, url, **settings), link
+
+
+def unsealer_of(link: Link, url: str, **settings: Any) -> Unsealer:
+    return Unsealer(link, Kms(KmsSettings(endpoint_url=url, **settings)))  # type: ignore[arg-type]
 
 
 def approved(bundle: bytes, **changes: Any) -> list[bytes]:
@@ -343,3 +350,72 @@ async def test_at_start_a_kms_that_is_away_is_asked_again_and_what_was_taken_is_
     assert await at_start._serve()
     assert [name for name, _ in mock.asked].count("Decrypt") == 2
     assert boot.phase == signer_pb2.PHASE_READY
+
+
+async def test_bundles_are_opened_once_the_policy_is_live_and_again_for_the_next_boot(
+    tmp_path: Path, mock: MockKms, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_dispatch.provisioning.at_start._LOOK_S", 0.01)
+    bundle = sealed_by(mock)
+    paths = [written(tmp_path, "a.bundle", bundle, 3, approved(bundle, sequence=3))]
+    link = Link(Boot(load=False))
+    at_start = AtStart(link, unsealer_of(link, url), paths)  # type: ignore[arg-type]
+    at_start.start()
+    try:
+        await asyncio.sleep(0.1)
+        assert set(link.asked) == {"status"}
+        for _ in range(2):
+            link.boot.load_policy()
+            async with asyncio.timeout(20):
+                while link.boot.phase != signer_pb2.PHASE_READY:  # noqa: ASYNC110 - the enclave tells nobody
+                    await asyncio.sleep(0.02)
+            link.boot = Boot(load=False)
+    finally:
+        await at_start.stop()
+    assert link.asked.count("provision") == 2
+
+
+async def test_a_bundle_that_ended_a_boot_is_not_shown_to_the_next_one(tmp_path: Path, mock: MockKms, url: str) -> None:
+    broken = fields_of(sealed_by(mock), nonce=bytes(12))
+    paths = [written(tmp_path, "a.bundle", broken, 3, approved(broken, sequence=3))]
+    link = Link(Boot())
+    at_start = AtStart(link, unsealer_of(link, url), paths)  # type: ignore[arg-type]
+    assert await at_start._serve()
+    assert link.boot.ends == [True]
+    link.boot = Boot()
+    assert await at_start._serve()
+    assert not link.boot.ends
+
+
+# --- the configuration
+
+
+def configured(text: str) -> Config:
+    head = 'listen = ["unix:/tmp/g.sock"]\nenclave = "unix:/tmp/e.sock"\n'
+    return parse(tomllib.loads(f'{head}{text}\n[journal]\npath = "/tmp/j.db"\n'), {})
+
+
+def test_the_configuration_names_kms_and_bundles() -> None:
+    assert configured("").kms is None
+    found = configured(
+        '[kms]\nregion = "eu-west-1"\nread_timeout_ms = 500\n[provisioning]\nbundles = ["/etc/a.bundle"]'
+    )
+    assert found.kms == KmsSettings(region="eu-west-1", read_timeout_ms=500)
+    assert [str(path) for path in found.bundles] == ["/etc/a.bundle"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[kms]\nregion = 1", "kms.region: 1: expected a text"),
+        ('[kms]\nendpoint_url = "kms"', "kms.endpoint_url"),
+        ("[kms]\nconnect_timeout_ms = 1", "kms.connect_timeout_ms"),
+        ("[kms]\nretries = 3", "kms.retries: is not a known setting"),
+        ('[provisioning]\nbundles = ["/etc/a.bundle"]', "provisioning.bundles"),
+        ("[kms]\n[provisioning]\nbundles = 1", "provisioning.bundles"),
+    ],
+)
+def test_mistakes_about_kms_are_told(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        configured(text)
+    assert any(mistake.startswith(said) for mistake in caught.value.mistakes), caught.value.mistakes

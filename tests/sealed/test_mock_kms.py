@@ -111,9 +111,17 @@ def test_a_debug_enclave_opens_what_a_policy_of_zeros_guards_and_nothing_else(km
     assert decrypted(kms, "other", debug)["CiphertextForRecipient"]
 
 
+def spliced() -> bytes:
+    """The right root on top of somebody else's chain."""
+    other = Forge(FakeChain())
+    root, foreign = FORGE.chain.path(NOW_MS)[0].der, [each.der for each in other.chain.path(NOW_MS)[1:-1]]
+    return other.document(other.fields(cabundle=[root, *foreign], public_key=spki()))
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
+        (spliced(), "not an attestation document"),
         (b"no document", "not an attestation document"),
         (document(public_key=b""), "no public key"),
         (document(public_key=spki(ec.generate_private_key(ec.SECP256R1()))), "not RSA"),

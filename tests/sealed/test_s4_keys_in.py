@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any
 
 import cbor2
+import grpc
+import grpc.aio
 import pytest
 
 from casemate.attestation import verify
 from casemate_mock.nitro import EnvelopeForm
+from enclave_signer import __main__ as shipped
+from enclave_signer.closed import NoKeysIn
 from enclave_signer.errors import NotApproved
 from enclave_signer.nitro.recipients import MOST, RsaRecipients
+from enclave_signer.server import Server, serve_until_ended
 from signer_api.v1 import signer_pb2
 from tests.enclave.enclave_rig import ACCOUNT, START, account, order, policy
+from tests.enclave.quorum_rig import quorum_file
 from tests.sealed.sealed_rig import (
     ARN,
     CHAIN,
@@ -31,6 +38,7 @@ from tests.sealed.sealed_rig import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 OURS: Any = {"root": CHAIN.root, "max_age_ms": 1_000}
 NOT_OPENED = ("NOT_OPENED", "bundle")
@@ -277,6 +285,13 @@ def test_s4_no_corrupted_envelope_tells_more_than_another(at: int) -> None:
     assert boot.ends == [True]
 
 
+def test_s4_the_dummy_that_stands_for_a_missing_key_opens_nothing() -> None:
+    """A bundle sealed under the dummy itself, and no envelope that opens."""
+    for envelope in (b"", b"no envelope"):
+        boot, sealed = Boot(), kms_sealed(key=bytes(32))
+        assert boot.reason(sealed.bundle, envelope) == NOT_OPENED
+
+
 def test_s4_anyone_can_encrypt_to_the_enclave_and_it_does_not_help() -> None:
     """The envelope of somebody else is good as an envelope; the bundle inside is not what was approved."""
     boot, approved = Boot(), kms_sealed()
@@ -310,8 +325,8 @@ def test_the_keys_that_wait_for_an_envelope_are_few_and_the_oldest_makes_room() 
     first, last = (boot.envelope(bytes(range(32)), public) for public in (publics[0], publics[-1]))
     assert recipients.open(first) is None
     assert recipients.open(last) == bytearray(range(32))
+    assert repr(recipients) == f"<RsaRecipients {MOST - 1}>"
     assert recipients.open(last) is None
-    assert "RSA" not in repr(recipients).upper().replace("RSARECIPIENTS", "")
 
 
 @pytest.mark.parametrize(
@@ -448,3 +463,43 @@ def test_s4_a_venues_key_is_rotated_between_two_orders_and_nothing_is_refused() 
     # A repeat returns the identical bytes: the old key's, while they are valid.
     assert boot.enclave.judged(order(client_order_id="before")).request == before.request
     assert boot.enclave.status().refused == 0
+
+
+# --- the process that ships
+
+
+def test_s4_the_shipped_enclave_leaves_with_a_code_of_its_own_when_the_boot_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "quorum.cbor").write_bytes(quorum_file())
+    arguments = ["--listen", f"unix:{tmp_path}/e.sock", "--quorum", str(tmp_path / "quorum.cbor")]
+
+    async def serve(*_: object) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    monkeypatch.setattr(shipped, "_serve", serve)
+    assert shipped.main(arguments) == 3
+    assert "could not be opened" in capsys.readouterr().err
+
+
+async def test_s4_the_answer_leaves_before_the_server_ends(tmp_path: Path) -> None:
+    boot, sealed, ended = Boot(), kms_sealed(), asyncio.Event()
+    boot.service._end = ended.set
+    server = Server(boot.service.handle, f"unix:{tmp_path}/e.sock")
+    serving = asyncio.create_task(serve_until_ended(server, ended))
+    approved = signed(hashlib.sha256(sealed.bundle).digest())
+    message = signer_pb2.Provision(account=ACCOUNT, bundle=sealed.bundle, envelope=b"no", approvals=approved)
+    request = signer_pb2.EnclaveRequest(provision=message).SerializeToString()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/casemate.signer.v1.Signer/Call")
+        assert await call(request, timeout=10, wait_for_ready=True) == EXPECTED
+    assert await asyncio.wait_for(serving, 10) is True
+
+
+def test_s1_an_enclave_without_a_security_module_takes_no_keys_at_all() -> None:
+    boot = Boot()
+    boot.service._keys_in = NoKeysIn()
+    assert boot.reason(kms_sealed().bundle) == ("NO_DOCUMENT", "")
+    asked = signer_pb2.Attest(purpose=signer_pb2.DOCUMENT_PURPOSE_KMS)
+    assert boot.enclave.call(attest=asked).not_judged.reason == "NO_DOCUMENT"

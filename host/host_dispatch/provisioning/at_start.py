@@ -13,7 +13,7 @@ import logging
 import tomllib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from host_dispatch.errors import NotTakenError
+from host_dispatch.errors import NotTakenError, Reason
 from host_dispatch.provisioning.bundle import MAX_BUNDLE, read
 from signer_api.v1 import signer_pb2
 
@@ -79,6 +79,8 @@ class AtStart:
         self._unsealer = unsealer
         self._paths = paths
         self._taken: set[bytes] = set()
+        # What ended a boot is not shown to the next one: an enclave that starts again by itself would end for ever.
+        self._barred: set[bytes] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -93,17 +95,18 @@ class AtStart:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        served = boot = b""
-        wait = _FIRST_WAIT_S
+        # Boot and policy version: a later policy may add an account whose bundle waits.
+        seen, served, wait = b"", (b"", 0), _FIRST_WAIT_S
         while True:
-            status = await self._status()
-            if status is not None and status.boot_key != boot:
-                boot, wait = status.boot_key, _FIRST_WAIT_S
+            status = await self._status() or signer_pb2.EnclaveStatus()
+            now = (status.boot_key, status.policy_version)
+            if status.boot_key not in (b"", seen):
+                seen, wait = status.boot_key, _FIRST_WAIT_S
                 self._taken.clear()
-            if status is None or status.boot_key == served or status.phase < signer_pb2.PHASE_AWAITING_CREDENTIALS:
+            if now == served or status.phase < signer_pb2.PHASE_AWAITING_CREDENTIALS:
                 await asyncio.sleep(_LOOK_S)
             elif status.phase != signer_pb2.PHASE_AWAITING_CREDENTIALS or await self._serve():
-                served = status.boot_key
+                served = now
             else:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT_S)
@@ -117,7 +120,7 @@ class AtStart:
     async def _serve(self) -> bool:
         """Give the enclave every bundle; False, at the first one, if another try can help."""
         for waiting in gather(self._paths):
-            if waiting.data in self._taken:
+            if waiting.data in self._taken | self._barred:
                 continue
             fields: dict[str, object] = {"account": waiting.account, "version": waiting.version}
             fields |= {"file": str(waiting.path), "approvals": len(waiting.approvals)}
@@ -126,6 +129,8 @@ class AtStart:
             except NotTakenError as error:
                 why = {"reason": error.reason, "why": error.message, "retry": error.retry_can_help}
                 _log.error("sealed credential refused", extra={"fields": fields | why})
+                if error.reason == Reason.NOT_OPENED:
+                    self._barred.add(waiting.data)
                 if error.retry_can_help:
                     return False
             else:
