@@ -162,6 +162,7 @@ def _read(name: str) -> bytes:
 
 
 def pcr_option(text: str) -> tuple[int, bytes]:
+    """Read N=HEX; raises ArgumentTypeError."""
     match = re.fullmatch(r"([0-9]{1,2})=(?:0x)?([0-9a-fA-F]+)", text)
     if match is None or int(match[1]) >= PCR_COUNT or len(match[2]) != 2 * PCR_BYTES:
         message = f"expected N=HEX with N below {PCR_COUNT} and {2 * PCR_BYTES} hexadecimal digits, got {text!r}"
@@ -199,6 +200,7 @@ def _duration(text: str) -> int:
 
 
 def root_option(text: str) -> x509.Certificate:
+    """Load a root certificate from a PEM file; raises ArgumentTypeError."""
     try:
         return x509.load_pem_x509_certificate(Path(text).read_bytes())
     except (OSError, ValueError) as error:

@@ -216,7 +216,7 @@ class Signing:
         wire = _build_plain(site, intent, instrument, self._stamp(case))
         return self._yes(case, wire, getattr(intent, "client_order_id", ""))
 
-    def _derive(
+    def _derive(  # noqa: PLR0917 - what was found of the order
         self,
         request: signer_pb2.DerivedRequest,
         operation: Operation,

@@ -11,13 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casemate.audit.audit import Expected, audit
 from casemate.audit.check import Problem
 from casemate.audit.evidence import Claim, Evidence
-from casemate.audit.audit import Expected, audit
 from casemate.audit.forms import HEAD_TAG
 from casemate.audit.witness import Seen
+from casemate_mock.nitro import measure
 from tests.audit.audit_rig import Story, holds, tell
-from tests.session.session_rig import HOUR, measure
+from tests.session.session_rig import HOUR
 
 STORY = tell()
 OTHER = tell(start=HOUR)

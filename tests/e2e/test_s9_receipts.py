@@ -11,8 +11,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -23,7 +22,8 @@ from casemate_mock.stack import Stack
 from signer_api.v1 import signer_pb2
 from tests.e2e.test_sessions import _order, _sealer
 
-_QUERY = 5
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _count(journal: Path) -> int:
@@ -42,8 +42,8 @@ async def _until(journal: Path, receipts: int) -> None:
 async def _derive(enclave: Path, account: str, name: str, times: int) -> None:
     """Make decisions whose receipts no host hears of."""
     async with grpc.aio.insecure_channel(f"unix:{enclave}") as channel:
-        call = channel.unary_unary("/casemate.signer.v1.Signer/Call")
-        derived = signer_pb2.DerivedRequest(account=account, client_order_id=name, operation=_QUERY)
+        call: Any = channel.unary_unary("/casemate.signer.v1.Signer/Call")
+        derived = signer_pb2.DerivedRequest(account=account, client_order_id=name, operation=signer_pb2.OPERATION_QUERY)
         for _ in range(times):
             raw = await call(signer_pb2.EnclaveRequest(derived=derived).SerializeToString())
             assert signer_pb2.EnclaveReply.FromString(raw).judged.receipt
@@ -88,8 +88,11 @@ def test_s9_after_kill_9_the_journal_has_every_receipt_again(tmp_path: Path) -> 
         finally:
             await stack.stop()
 
-    ready = asyncio.run(play())
-    told = ready["attestation"]
+    _audited(tmp_path, asyncio.run(play())["attestation"])
+
+
+def _audited(tmp_path: Path, told: dict[str, Any]) -> None:
+    """Audit the journal with and without a witness, as an export, and with a hole in it."""
     pins = ("--root", told["root"], "--pcr", f"0={told['pcrs']['0']}")
     journal = tmp_path / "stack" / "journal.db"
     code, found = _audit(journal, *pins, "--witness", tmp_path / "w")

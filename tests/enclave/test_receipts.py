@@ -40,7 +40,7 @@ def chain(**options: int) -> Chain:
 
 
 def decide(made: Chain, number: int = 1, verdict: int = ALLOWED, **changes: Any) -> bytes:
-    fields = {"intent": DIGEST, "request": DIGEST, "charged": "1.5", "counter": number}
+    fields: dict[str, Any] = {"intent": DIGEST, "request": DIGEST, "charged": "1.5", "counter": number}
     return made.decision(number, "mm", "main", 1, verdict, "grant:trade", **(fields | changes))
 
 
@@ -67,8 +67,9 @@ def test_s9_each_answer_carries_its_own_receipt_and_hangs_on_the_one_before(rig:
     sealed = [rig.sealed(sealer, quantity=quantity) for quantity in ("0.5", "1000000", "0.7")]
     one = rig.sign(sealed[0])
     both = rig.ask(sign_batch=signer_pb2.SealedBatch(intents=sealed[1:])).judged_batch.answers
+    name = one.request.client_order_id
     derived = rig.ask(
-        derived=signer_pb2.DerivedRequest(account="main", client_order_id=one.request.client_order_id, operation=5)
+        derived=signer_pb2.DerivedRequest(account="main", client_order_id=name, operation=signer_pb2.OPERATION_QUERY)
     ).judged
     receipts = [one.receipt, *(answer.judged.receipt for answer in both), derived.receipt]
     assert all(receipts)
@@ -152,9 +153,7 @@ def test_s9_the_timer_signs_what_is_unsigned_and_the_next_reply_brings_it(rig: R
 
 def test_s9_before_a_policy_the_boot_has_its_receipt() -> None:
     service = Service(Clock(), Dice(), Rig().sessions, _Nobody())  # type: ignore[arg-type]
-    raw = service.handle(
-        signer_pb2.EnclaveRequest(receipts=signer_pb2.ReceiptsRequest(limit=5)).SerializeToString()
-    )
+    raw = service.handle(signer_pb2.EnclaveRequest(receipts=signer_pb2.ReceiptsRequest(limit=5)).SerializeToString())
     (boot,) = signer_pb2.EnclaveReply.FromString(raw).receipts.receipts
     said = cbor2.loads(boot)
     assert (said["kind"], said["format"], said["prev"]) == ("boot", "casemate.receipt.v1", bytes(32))
@@ -224,3 +223,15 @@ def test_a_policys_receipt_that_cannot_be_made_changes_nothing(monkeypatch: pyte
     with pytest.raises(ZeroDivisionError):
         made.policy("d", 2, DIGEST)
     assert (made.sequence, made.hash, made._version) == (*before, 0)
+
+
+def test_s1_no_receipt_or_head_carries_a_secret_or_a_signature(rig: Rig) -> None:
+    sealer = rig.opened()
+    signed = [rig.sign(rig.sealed(sealer)) for _ in range(5)]
+    found = page(rig)
+    everything = b"".join((*found.receipts, found.head.head, found.head.signature))
+    keys = rig.sessions.keys
+    secrets = [keys.receipts._key.private_bytes_raw(), keys.session.private_bytes_raw(), b"s" * 64, b"k" * 64]
+    secrets += [each.request.body.rpartition(b"signature=")[2] for each in signed]
+    assert all(len(secret) >= 6 for secret in secrets)
+    assert not [secret for secret in secrets if secret in everything or secret.hex().encode() in everything]

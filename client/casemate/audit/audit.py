@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from casemate.attestation import AttestationError, parse, verify
@@ -13,6 +13,8 @@ from casemate.audit.check import Finding, Problem, Report, check
 from casemate.session.forms import read_boot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from cryptography import x509
 
     from casemate.attestation import PcrExpectations
@@ -60,7 +62,7 @@ def audit(
     unmatched: dict[bytes, Claim] = dict(evidence.sent or {})
     signed: dict[bytes, None] = {}
     reports = []
-    done, of = 0, sum(boot.count for boot in evidence.boots)
+    done, of = 0, sum(boot.stored for boot in evidence.boots)
     for boot in evidence.boots:
         before = done
         report = check(
@@ -145,7 +147,7 @@ def _twins(reports: Sequence[Report]) -> list[Finding]:
     """Return boots whose times overlap: one host has one enclave at a time."""
     found = []
     spans = sorted((report.begun, report.ended, report.boot) for report in reports if report.receipts)
-    for (_, ended, one), (begun, _, other) in zip(spans, spans[1:], strict=False):
+    for (_, ended, one), (begun, _, other) in pairwise(spans):
         if begun < ended:
             found.append(Finding(Problem.TWINS, f"boots {one[:16]} and {other[:16]} ran at the same time", other))
     return found

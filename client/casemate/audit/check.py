@@ -131,7 +131,7 @@ def _heads(report: Report, boot: Boot, heads: Sequence[tuple[bytes, bytes]], who
 class _Walk:
     """One pass over the receipts."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what one pass needs
+    def __init__(
         self,
         report: Report,
         key: bytes,
@@ -175,8 +175,10 @@ class _Walk:
             report.found(Problem.ORDER, f"receipt {sequence} comes after receipt {self._next - 1}", sequence)
             self._break(sequence + 1)
         elif sequence > self._next:
-            missing = f"receipt {self._next} is" if sequence == self._next + 1 else (
-                f"receipts {self._next} to {sequence - 1} are"
+            missing = (
+                f"receipt {self._next} is"
+                if sequence == self._next + 1
+                else (f"receipts {self._next} to {sequence - 1} are")
             )
             report.found(Problem.GAP, f"{missing} missing", self._next)
             self._break(sequence)

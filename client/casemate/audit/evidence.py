@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 class Boot(NamedTuple):
     """One boot of an enclave, as somebody stored it. Nothing here is checked.
 
-    ``receipts`` yields (number, bytes) in the order of the numbers that the store gives; ``count`` is how many, and
+    ``receipts`` yields (number, bytes) in the order of the numbers that the store gives; ``stored`` is how many, and
     ``heads`` are (bytes, signature). ``since`` is when the host first met the boot, nanoseconds UTC.
     """
 
     key: bytes
     since: int
     document: bytes
-    count: int
+    stored: int
     receipts: Callable[[], Iterator[tuple[int, bytes]]]
     heads: list[tuple[bytes, bytes]]
 

@@ -24,7 +24,7 @@ FORMAT: Final = "casemate.export.v1"
 def write(evidence: Evidence, file: TextIO, show: Callable[[int, int], None]) -> None:
     """Write everything; ``show`` is told how many receipts of how many are done."""
     _line(file, format=FORMAT)
-    done, of = 0, sum(boot.count for boot in evidence.boots)
+    done, of = 0, sum(boot.stored for boot in evidence.boots)
     for boot in evidence.boots:
         _line(file, boot=boot.key.hex(), since=boot.since, document=boot.document.hex())
         for _, receipt in boot.receipts():
@@ -55,7 +55,7 @@ def read(path: Path) -> Evidence:
     if not boots:
         message = f"{path}: no boot in it"
         raise BadFile(message)
-    return Evidence([boot._replace(count=len(_list(boot))) for boot in boots], None)
+    return Evidence([boot._replace(stored=len(_list(boot))) for boot in boots], None)
 
 
 class _Listed:

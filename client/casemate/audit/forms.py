@@ -133,6 +133,7 @@ def signed_by(boot: bytes, head: bytes, signature: bytes) -> bool:
 
 
 def _canonical(data: bytes) -> dict[str, Any]:
+    said: Any = None
     try:
         said = cbor2.loads(data)
         same = isinstance(said, dict) and cbor2.dumps(said, canonical=True) == data

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.audit.errors import BadFile
 
-SIGNATURE_BYTES = 64
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIGNATURE_BYTES: Final = 64
 
 
 class Seen(NamedTuple):

@@ -47,7 +47,10 @@ def _add_verify(inner: Any) -> None:  # noqa: ANN401 - as above
         "file", nargs="?", type=Path, metavar="FILE", help="a journal or an export; without it, what --gateway shows"
     )
     parser.add_argument(
-        "--witness", type=Path, metavar="FILE", help="the heads that somebody off the host saw (casemate duty writes it)"
+        "--witness",
+        type=Path,
+        metavar="FILE",
+        help="the heads that somebody off the host saw (casemate duty writes it)",
     )
     parser.add_argument(
         "--pcr", metavar="N=HEX", type=pcr_option, action="append", default=[],

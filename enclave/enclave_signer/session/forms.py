@@ -93,7 +93,7 @@ def intent_text(session: bytes, counter: int, intent: bytes) -> bytes:
     return b"".join((INTENT_TAG, session, _COUNTER.pack(counter), intent))
 
 
-def reply_text(  # noqa: PLR0913 - what the MAC covers
+def reply_text(
     session: bytes, counter: int, verdict: bytes, request_digest: bytes, receipt_digest: bytes, *, repeated: bool
 ) -> bytes:
     """Return what a reply's MAC covers; a digest has 32 bytes or none."""

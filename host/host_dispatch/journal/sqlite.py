@@ -33,8 +33,8 @@ _log = logging.getLogger("casemate.host.journal")
 # Records a transaction: bounds how long the first of a group waits for the last.
 _LARGEST_GROUP: Final = 1024
 _CHECKPOINT_SECONDS: Final = 1.0
-# Receipts without an order's record to go in with wait so long.
-_FLUSH_SECONDS: Final = 0.1
+# Receipts without an order's record to go in with wait so long: a commit of their own is one that orders wait for.
+_FLUSH_SECONDS: Final = 1.0
 T = TypeVar("T")
 _ORDER_WIDTH: Final = len(OrderRow._fields)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import BootRow, HeadRow, ReceiptRow, StoredReceipts
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ _MOST_WAITING: Final = 65_536
 # Rows that go in with one commit.
 _MOST_AT_ONCE: Final = 4096
 
-_INSERT_RECEIPTS: Final = "INSERT OR IGNORE INTO receipts (boot, sequence, receipt) VALUES (?, ?, ?)"
-_INSERT_HEADS: Final = "INSERT OR IGNORE INTO heads (boot, sequence, head, signature) VALUES (?, ?, ?, ?)"
+_INSERT_RECEIPTS: Final = "INSERT OR IGNORE INTO receipts (boot, sequence, receipt) VALUES "
+_INSERT_HEADS: Final = "INSERT OR IGNORE INTO heads (boot, sequence, head, signature) VALUES "
 _INSERT_BOOTS: Final = (
     "INSERT INTO boots (boot, since, document) VALUES (?, ?, ?) ON CONFLICT (boot) DO UPDATE SET "
     "document = excluded.document WHERE document = x''"
@@ -66,10 +67,17 @@ class Waiting:
 
 def write(connection: sqlite3.Connection, rows: Sequence[Kept]) -> None:
     """Put rows into the open transaction."""
-    for statement, kind in ((_INSERT_BOOTS, BootRow), (_INSERT_RECEIPTS, ReceiptRow), (_INSERT_HEADS, HeadRow)):
-        own = [row for row in rows if isinstance(row, kind)]
-        if own:
-            connection.executemany(statement, own)
+    connection.executemany(_INSERT_BOOTS, [row for row in rows if isinstance(row, BootRow)])
+    _insert(connection, _INSERT_RECEIPTS, [row for row in rows if isinstance(row, ReceiptRow)])
+    _insert(connection, _INSERT_HEADS, [row for row in rows if isinstance(row, HeadRow)])
+
+
+def _insert(connection: sqlite3.Connection, insert: str, rows: Sequence[ReceiptRow] | Sequence[HeadRow]) -> None:
+    """Insert many rows with few statements, for the reason that ``sqlite_statements`` gives."""
+    for start, size in statements.chunks(len(rows)):
+        places = "(" + ", ".join("?" * len(rows[0])) + ")"
+        values = [value for row in rows[start : start + size] for value in row]
+        connection.execute(insert + ", ".join([places] * size), values)
 
 
 def sequences(connection: sqlite3.Connection, boot: bytes, start: int, end: int) -> list[int]:

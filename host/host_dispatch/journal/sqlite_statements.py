@@ -50,12 +50,13 @@ def upsert_orders(count: int) -> str:
 def execute_rows(connection: sqlite3.Connection, kind: str, rows: Sequence[NamedTuple]) -> None:
     """Run ``insert_events`` (kind "events") or ``upsert_orders`` ("orders") over all rows, in order."""
     statement = insert_events if kind == "events" else upsert_orders
-    for start, size in _chunks(len(rows)):
+    for start, size in chunks(len(rows)):
         parameters = [value for row in rows[start : start + size] for value in row]
         connection.execute(statement(size), parameters)
 
 
-def _chunks(count: int) -> Iterator[tuple[int, int]]:
+def chunks(count: int) -> Iterator[tuple[int, int]]:
+    """Cut so many rows into (start, size): few sizes, so that few statements are ever prepared."""
     start = 0
     for size in _SIZES:
         while count - start >= size:

@@ -15,7 +15,7 @@ import pytest
 
 from host_dispatch.journal.records import Entry, EventKind, EventRow, JournalError, OrderRow
 from host_dispatch.journal.sqlite import SqliteJournal
-from host_dispatch.journal.sqlite_statements import _chunks
+from host_dispatch.journal.sqlite_statements import chunks
 from host_dispatch.outcome import OrderState
 
 WRITER = Path(__file__).with_name("journal_writer.py")
@@ -96,7 +96,7 @@ async def test_a_group_is_committed_as_one_in_the_order_of_its_sequences(tmp_pat
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 63, 64, 127, 128, 129, 1024, 1337])
 def test_chunks_cover_every_row_once(count: int) -> None:
-    covered = [index for start, size in _chunks(count) for index in range(start, start + size)]
+    covered = [index for start, size in chunks(count) for index in range(start, start + size)]
     assert covered == list(range(count))
 
 
