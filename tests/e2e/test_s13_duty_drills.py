@@ -15,7 +15,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from casemate import AttestedSealer, Gateway, OrderIntent, Pins
@@ -27,6 +26,8 @@ from tests.session.session_rig import CHAIN, MEASUREMENTS, Rig, key_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
+
+    import pytest
 
 _WAIT_S = 60.0
 _LENGTH_S = 6
@@ -222,7 +223,9 @@ async def test_s13_an_upgrade_is_retire_and_a_successor_of_another_measurement(
         await two.boot(MEASUREMENTS)
         await _until(lambda: _signs(two), desk)
         with capsys.disabled():
-            sys.stderr.write(f"\nupgrade, from the call of retire to the first order: {time.monotonic() - begun:.1f} s\n")
+            sys.stderr.write(
+                f"\nupgrade, from the call of retire to the first order: {time.monotonic() - begun:.1f} s\n"
+            )
         assert await one.rule() == "duty"
         code, status = await desk.call("status")
         assert status["boots"][status["holder"]]["pcr0"] == MEASUREMENTS[0].hex()
