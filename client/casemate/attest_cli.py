@@ -50,13 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("document", metavar="DOC", help="a file with raw CBOR, base64 or hex; - is standard input")
     command.add_argument(
-        "--pcr", metavar="N=HEX", type=_pcr, action="append", default=[],
+        "--pcr", metavar="N=HEX", type=pcr_option, action="append", default=[],
         help="the register N must have this value; given twice for one N, any of the values",
     )  # fmt: skip
     command.add_argument("--nonce", metavar="HEX", type=_nonce, help="the document must carry this nonce")
     command.add_argument("--at", metavar="TIME", type=_time, help="verify at this ISO 8601 or epoch time, not now")
     command.add_argument("--max-age", metavar="DURATION", type=_duration, help="as in 500ms, 60s, 5m, 3h")
-    command.add_argument("--root", metavar="PEM", type=_root, help="trust this root instead of AWS's (stand-ins)")
+    command.add_argument("--root", metavar="PEM", type=root_option, help="trust this root instead of AWS's (stand-ins)")
     command.add_argument(
         "--allow-debug", action="store_true", help="accept an enclave in debug mode, which its host can read"
     )
@@ -150,7 +150,7 @@ def _read(name: str) -> bytes:
         return file.read(_MAX_INPUT_BYTES)
 
 
-def _pcr(text: str) -> tuple[int, bytes]:
+def pcr_option(text: str) -> tuple[int, bytes]:
     match = re.fullmatch(r"([0-9]{1,2})=(?:0x)?([0-9a-fA-F]+)", text)
     if match is None or int(match[1]) >= PCR_COUNT or len(match[2]) != 2 * PCR_BYTES:
         message = f"expected N=HEX with N below {PCR_COUNT} and {2 * PCR_BYTES} hexadecimal digits, got {text!r}"
@@ -187,7 +187,7 @@ def _duration(text: str) -> int:
     return int(match[1]) * _DURATION_MS[match[2]]
 
 
-def _root(text: str) -> x509.Certificate:
+def root_option(text: str) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(Path(text).read_bytes())
     except (OSError, ValueError) as error:

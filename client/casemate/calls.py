@@ -275,6 +275,12 @@ def unpause() -> Call[models.Status]:
     return Call(OPERATOR + "Unpause", dispatch_pb2.UnpauseRequest().SerializeToString(), _status)
 
 
+def receipts(boot: bytes, from_sequence: int, limit: int) -> Call[dispatch_pb2.StoredReceipts]:
+    """A page of receipts from the host's journal; ``boot`` empty: of the newest."""
+    request = dispatch_pb2.StoredReceiptsRequest(boot=boot, from_sequence=from_sequence, limit=limit)
+    return Call(OPERATOR + "Receipts", request.SerializeToString(), dispatch_pb2.StoredReceipts.FromString)
+
+
 def load_policy(policy: bytes, approvals: Sequence[bytes]) -> Call[models.Loaded]:
     """Give the enclave a policy in its canonical form."""
     request = signer_pb2.LoadPolicy(policy=policy, approvals=approvals)

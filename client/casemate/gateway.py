@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from dispatch_api.v1 import dispatch_pb2
 
 T = TypeVar("T")
 
@@ -254,6 +255,12 @@ class Gateway:
     async def unpause(self, *, timeout_s: float | None = None) -> models.Status:
         """End a pause."""
         return await self._call(calls.unpause(), timeout_s)
+
+    async def receipts(
+        self, boot: bytes = b"", from_sequence: int = 0, limit: int = 0, *, timeout_s: float | None = None
+    ) -> dispatch_pb2.StoredReceipts:
+        """Return a page of receipts as the host stored them, unchecked; ``casemate audit verify`` checks them."""
+        return await self._call(calls.receipts(boot, from_sequence, limit), timeout_s)
 
     async def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None

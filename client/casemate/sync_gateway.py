@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from casemate.channel import Endpoint
     from casemate.failures import About
     from casemate.sealing import Opening, Sealer
+    from dispatch_api.v1 import dispatch_pb2
 
 T = TypeVar("T")
 
@@ -238,6 +239,12 @@ class SyncGateway:
     def unpause(self, *, timeout_s: float | None = None) -> models.Status:
         """End a pause."""
         return self._call(calls.unpause(), timeout_s)
+
+    def receipts(
+        self, boot: bytes = b"", from_sequence: int = 0, limit: int = 0, *, timeout_s: float | None = None
+    ) -> dispatch_pb2.StoredReceipts:
+        """Return a page of receipts as the host stored them, unchecked; ``casemate audit verify`` checks them."""
+        return self._call(calls.receipts(boot, from_sequence, limit), timeout_s)
 
     def load_policy(
         self, policy: bytes, approvals: Sequence[bytes] = (), *, timeout_s: float | None = None

@@ -1,6 +1,6 @@
-"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies, statements, bundles and credentials.
+"""A strict reader of canonical CBOR (RFC 7049, section 3.9), for policies, statements, bundles and keys.
 
-Only what those need: unsigned integers, bytes, text, arrays, maps with text keys, false, true and null. There is exactly
+Only what those need: unsigned integers, bytes, text, arrays, maps with text keys, false, true, null. There is exactly
 one encoding of each value, so whatever is not in it is refused: long integers, unsorted or repeated keys,
 indefinite lengths, tags, floats, trailing bytes. Depth and size are bounded before anything is built.
 """
@@ -88,7 +88,7 @@ class _Reader:
         for _ in range(self._count(length)):
             start = self.at
             key = self.value(1)
-            encoded = self._data[start : self.at]
+            encoded = bytes(self._data[start : self.at])
             if not isinstance(key, str) or encoded <= previous:
                 raise self._wrong("map keys must be text, sorted, each once")
             previous = encoded

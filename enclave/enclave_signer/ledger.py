@@ -5,7 +5,7 @@ its symbols was traded. A new or changed one starts with what another limit of t
 those symbols for as long; else it starts full and opens when its window has passed. What an account counted stays
 here even if a policy drops the account.
 
-A boot may go on from what another one counted (S13), see :mod:`enclave_signer.duty`. Where that is not known in full, an
+A boot may go on from what another one counted (S13, :mod:`enclave_signer.duty`). Where that is not known in full, an
 account is *unsure*: every symbol counts as traded, and every limit and book that has no better knowledge starts full.
 """
 

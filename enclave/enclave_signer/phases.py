@@ -17,11 +17,15 @@ class Phase(IntEnum):
 
 
 _ALWAYS: Final = frozenset({"load_policy", "status", "receipts"})
-_WITH_POLICY: Final = _ALWAYS | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"} | {
-    "grant",
-    "checkpoint",
-    "retire",
-}
+_WITH_POLICY: Final = (
+    _ALWAYS
+    | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
+    | {
+        "grant",
+        "checkpoint",
+        "retire",
+    }
+)
 
 ANSWERED: Final = {
     Phase.AWAITING_POLICY: _ALWAYS,

@@ -20,6 +20,7 @@ from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
+from host_dispatch.receipts import ReceiptKeeper
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
 
@@ -68,6 +69,9 @@ class Host:
         self.hub.head = self.journal.head
         await self._http.start()
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
+        self.keeper = ReceiptKeeper(self.journal, self.link.call, self._clock)
+        self.link.connected, self.link.seen = self.keeper.connected, self.keeper.on_reply
+        self._keeping = asyncio.create_task(self.keeper.run())
         await self.link.start(wait_seconds=_ENCLAVE_SECONDS)
         self.runner = Runner(
             journal=self.journal,
@@ -111,6 +115,8 @@ class Host:
         await self.server.serving(yes=False)
         await self.runner.drain(self._config.drain_ms / 1000)
         await self.server.stop(_STOP_SECONDS)
+        self._keeping.cancel()
+        await asyncio.gather(self._keeping, return_exceptions=True)
         await self.link.close()
         await self._http.close()
         await self.journal.close()

@@ -75,7 +75,12 @@ class EnclaveLink:
     """See the module's text."""
 
     def __init__(self, target: str, *, timeout_ms: int) -> None:
-        """``target`` as gRPC writes it; nothing is connected before :meth:`start`."""
+        """``target`` as gRPC writes it; nothing is connected before :meth:`start`.
+
+        ``connected`` gets the status that opens each stream; ``seen`` gets every reply, also one that comes too late.
+        """
+        self.connected: Callable[[wire.EnclaveStatus], None] = lambda _: None
+        self.seen: Callable[[wire.EnclaveReply], None] = lambda _: None
         self._target = target
         self._timeout = timeout_ms / 1000
         # All three are in the order of their deadlines, but for what urgent ones overtake.
@@ -190,6 +195,8 @@ class EnclaveLink:
                     self.up = True
                     if not self._first.done():
                         self._first.set_result(None)
+                    self.connected(reply.status)
+                self.seen(reply)
                 self._on_reply(reply)
         finally:
             if writer is not None:

@@ -149,7 +149,7 @@ def continues(checkpoint: signer_pb2.Checkpoint, until: int, pcr0: bytes = IMAGE
 
 def said(checkpoint: signer_pb2.Checkpoint) -> dict[str, Any]:
     """What a checkpoint says."""
-    read = cbor2.loads(checkpoint.checkpoint)
+    read: dict[str, Any] = cbor2.loads(checkpoint.checkpoint)
     assert cbor2.dumps(read, canonical=True) == checkpoint.checkpoint, "not canonical"
     return read
 

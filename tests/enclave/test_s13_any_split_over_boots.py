@@ -151,7 +151,7 @@ class World:
             self.now = max(self.now, self.until)
         self.start()
         one = self.boots[-1]
-        changes = {"share": [1, share], "halts": self.halts(), "not_after": self.now + 30 * SECOND}
+        changes: dict[str, Any] = {"share": [1, share], "halts": self.halts(), "not_after": self.now + 30 * SECOND}
         if lost or self.stored is None:
             self.until = one.grant(fresh=False, **changes).not_after
         else:
@@ -201,14 +201,18 @@ def buy(quantity: int, symbol: str = BTC) -> tuple[object, ...]:
 
 # A boot spends its share, is granted another one after its checkpoint, spends that, and is lost.
 AGAIN: Final = (
-    [([buy(3, ETH), buy(2, ETH), ("checkpoint",), ("renew", 2), buy(3, ETH), buy(2, ETH)], "crash", 1)]
-    + [([buy(3, ETH), buy(2, ETH)], "crash", 1)],
+    [
+        ([buy(3, ETH), buy(2, ETH), ("checkpoint",), ("renew", 2), buy(3, ETH), buy(2, ETH)], "crash", 1),
+        ([buy(3, ETH), buy(2, ETH)], "crash", 1),
+    ],
     2,
 )
 # A boot opens what its checkpoint does not show, and is lost; its successor waits until the limit is free again.
 OPENED: Final = (
-    [([buy(3), buy(2)], "crash", 1)]
-    + [([("pass", 29 * SECOND), ("renew", 1)] * 2 + [("pass", 7 * SECOND)] + [buy(3)] * 3, "crash", 1)],
+    [
+        ([buy(3), buy(2)], "crash", 1),
+        ([*[("pass", 29 * SECOND), ("renew", 1)] * 2, ("pass", 7 * SECOND), buy(3), buy(3), buy(2)], "crash", 1),
+    ],
     2,
 )
 
@@ -243,9 +247,9 @@ def live(world: World, step: tuple[Any, ...]) -> None:
             world.now += by
         case "renew", share:
             world.renew(share)
-        case "checkpoint",:
+        case ("checkpoint",):
             world.checkpoint()
-        case "close",:
+        case ("close",):
             world.close()
         case "halt", _:
             world.halt()

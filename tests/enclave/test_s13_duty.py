@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import cbor2
 import pytest
 
+from casemate.quorum.statements import GRANT, Terms, approve, grant_fields
+from casemate_mock.fake_nitro import EverybodyApproves
+from enclave_signer.errors import NotApproved
+from enclave_signer.ports import Marks, Resumed
 from signer_api.v1 import signer_pb2
 from tests.enclave.duty_rig import (
     DUTY,
@@ -41,6 +44,7 @@ from tests.enclave.enclave_rig import (
 from tests.enclave.enclave_rig import (
     grant as rights,
 )
+from tests.enclave.quorum_rig import BOOT, KEYS, NOW, POLICY, approvals, quorum
 
 ALLOWED = "grant:g"
 
@@ -58,7 +62,9 @@ def other(at: Boot, kind: str, **changes: Any) -> str:
 
 def hourly(**changes: Any) -> dict[str, Any]:
     """A policy whose one limit is ten orders of 1 at 100 an hour."""
-    return duty_policy(account(limits=[limit("hour", window_ms=3_600_000, max_notional="1000", max_orders=10)]), **changes)
+    return duty_policy(
+        account(limits=[limit("hour", window_ms=3_600_000, max_notional="1000", max_orders=10)]), **changes
+    )
 
 
 # --- without a grant
@@ -200,7 +206,12 @@ def test_s13_a_grant_with_anything_wrong_in_it_is_refused_and_changes_nothing(
 def test_s13_a_grant_counts_only_under_the_policys_duty_key_and_its_own_tag() -> None:
     enclave = boot()
     data = cbor2.dumps(enclave.statement(), canonical=True)
-    for signature in (OTHER.sign(GRANT_TAG + data), DUTY.sign(data), DUTY.sign(b"casemate.duty.retire.v1\0" + data), b"x"):
+    for signature in (
+        OTHER.sign(GRANT_TAG + data),
+        DUTY.sign(data),
+        DUTY.sign(b"casemate.duty.retire.v1\0" + data),
+        b"x",
+    ):
         reply = enclave.call(grant=signer_pb2.DutyGrant(grant=data, signature=signature))
         assert (reply.not_judged.reason, reply.not_judged.field) == ("NOT_APPROVED", "signature")
     assert enclave.call(grant=signer_pb2.DutyGrant(grant=data)).not_judged.reason == "NOT_APPROVED"
@@ -246,7 +257,7 @@ def test_s13_twin_enclaves_a_grant_is_for_one_of_them() -> None:
 
 
 def test_s13_a_rolled_back_host_has_no_grant_for_the_boot_that_it_starts_again() -> None:
-    """The host restores everything that it stored; the new boot has another key, and every old statement names the old."""
+    """The host restores all that it stored; the new boot has another key, and every old statement names the old."""
     first = boot()
     granted = first.statement()
     first.hand_in(granted)
@@ -278,13 +289,10 @@ def test_s13_only_the_first_grant_of_a_boot_says_how_it_begins() -> None:
 
 
 def test_s13_the_quorum_can_grant_where_no_daemon_is() -> None:
-    from tests.enclave.quorum_rig import signed, statement  # noqa: PLC0415 - needed here only
-
-    enclave = boot(authority=quorum_at(START))
+    enclave = boot(authority=quorum_of_duty())
     data = cbor2.dumps(enclave.statement(), canonical=True)
-    subject = {"subject": hashlib.sha256(data).hexdigest(), "sequence": 9}
-    times = {"not_before": START, "not_after": START + MINUTE}
-    given = [signed(n, "grant", cbor2.dumps(statement("grant", n, **subject, **times), canonical=True)) for n in (0, 1)]
+    terms = Terms(deployment="test", sequence=9, not_before=START, not_after=START + MINUTE)
+    given = [approve(key, GRANT, terms, grant_fields(data)) for key in KEYS[:2]]
     few = enclave.call(grant=signer_pb2.DutyGrant(grant=data, approvals=given[:1]))
     assert few.not_judged.reason == "NOT_APPROVED"
     taken = enclave.call(grant=signer_pb2.DutyGrant(grant=data, approvals=given))
@@ -292,14 +300,10 @@ def test_s13_the_quorum_can_grant_where_no_daemon_is() -> None:
     assert enclave.call(grant=signer_pb2.DutyGrant(grant=data, approvals=given)).not_judged.field.endswith("sequence")
 
 
-def quorum_at(now: int) -> Any:
+def quorum_of_duty() -> EverybodyApproves:
     """Everybody approves policies and credentials; of duty the real quorum decides."""
-    from casemate_mock.fake_nitro import EverybodyApproves  # noqa: PLC0415 - as above
-    from tests.enclave.quorum_rig import quorum  # noqa: PLC0415 - as above
-
-    real, stand_in = quorum(), EverybodyApproves()
-    assert now
-    stand_in.approve_duty = real.approve_duty  # type: ignore[method-assign]
+    stand_in = EverybodyApproves()
+    stand_in.approve_duty = quorum().approve_duty  # type: ignore[method-assign]
     return stand_in
 
 
@@ -438,12 +442,7 @@ def test_s7_a_grant_from_before_a_resume_does_not_bring_the_halt_back() -> None:
 
 
 def test_s7_a_replayed_resume_of_an_earlier_boot_names_that_boot() -> None:
-    from tests.enclave.quorum_rig import BOOT, NOW, approvals, quorum  # noqa: PLC0415 - needed here only
-
     again = quorum(bytes(reversed(BOOT)))
-    from enclave_signer.errors import NotApproved  # noqa: PLC0415 - as above
-    from enclave_signer.ports import Resumed  # noqa: PLC0415 - as above
-
     with pytest.raises(NotApproved):
         again.approve_resume(Resumed("ACCOUNT", "main", "", ""), approvals(0, 1, kind="resume"), NOW)
 
@@ -516,6 +515,18 @@ def test_s13_what_a_lost_boots_grant_had_left_counts_as_spent_when_it_ended() ->
     second.go_on(stored, START + MINUTE)
     assert buy(second, "o-3", quantity="6") == "limit:hour"
     assert buy(second, "o-4", quantity="5") == ALLOWED
+
+
+def test_s13_a_lost_boots_debt_is_released_when_the_window_has_passed_since_its_grants_end() -> None:
+    first = boot(hourly())
+    end = first.grant(share=[1, 2]).not_after
+    second = boot(hourly(), now=end)
+    second.go_on(first.checkpoint(), end)
+    second.clock.now = end + 3_600 * SECOND - 1
+    second.grant()
+    assert buy(second, "o-1", quantity="6") == "limit:hour"
+    second.clock.now = end + 3_600 * SECOND + 15 * SECOND
+    assert buy(second, "o-2", quantity="6") == ALLOWED
 
 
 def test_s13_a_grant_that_came_after_the_checkpoint_may_have_spent_everything() -> None:
@@ -614,9 +625,7 @@ def test_s13_a_predecessor_is_of_this_image_or_named_by_the_policy(pcr0: bytes, 
     first.grant()
     stored = first.retire().checkpoint
     second = boot()
-    reply = second.hand_in(
-        second.statement(continues=continues(stored, START, pcr0), fresh=False), checkpoint=stored
-    )
+    reply = second.hand_in(second.statement(continues=continues(stored, START, pcr0), fresh=False), checkpoint=stored)
     assert (reply.WhichOneof("answer") == "granted") is taken
     if not taken:
         assert reply.not_judged.field == "continues.pcr0"
@@ -712,10 +721,6 @@ def test_s13_an_account_that_the_successors_policy_drops_is_carried_on() -> None
 
 
 def test_s4_sequences_and_versions_survive_a_reboot_by_the_checkpoint() -> None:
-    from enclave_signer.errors import NotApproved  # noqa: PLC0415 - needed here only
-    from enclave_signer.ports import Marks  # noqa: PLC0415 - as above
-    from tests.enclave.quorum_rig import NOW, POLICY, approvals, quorum  # noqa: PLC0415 - as above
-
     first = quorum()
     first.approve_policy(POLICY, approvals(0, 1, kind="policy", sequence=5), NOW)()
     assert first.marks().sequences["policy"] == 5
@@ -756,6 +761,38 @@ def test_s13_a_slot_that_filled_after_the_last_checkpoint_is_in_the_next_one() -
         assert hour["left"] == [str(1000 - spent[-1]), 9 - number]
         enclave.later(seconds=10 * (number % 2))
     assert spent == [100, 200, 300, 400]
+
+
+def test_s13_an_account_that_did_nothing_is_in_a_checkpoint_as_it_was_and_a_close_is_seen() -> None:
+    enclave = boot(duty_policy(account(exposures=[exposure()])))
+    enclave.grant()
+    assert buy(enclave, "o-1", quantity="3") == ALLOWED
+    first = said(enclave.checkpoint())
+    enclave.later(seconds=1)
+    second = said(enclave.checkpoint())
+    assert first["accounts"] == second["accounts"]
+    assert second["accounts"][ACCOUNT]["books"][BTC] == {"": ["0", "3", "0"]}
+    assert other(enclave, "order_closed", client_order_id="o-1", filled_quantity="2") == "order_closed"
+    assert said(enclave.checkpoint())["accounts"][ACCOUNT]["books"][BTC] == {"": ["2", "0", "0"]}
+    enclave.later(seconds=1)
+    enclave.grant(share=[1, 2])
+    assert said(enclave.checkpoint())["accounts"][ACCOUNT]["limits"]["day"]["left"] == ["500000000", None]
+
+
+def test_s13_a_slot_counts_until_all_of_it_is_outside_the_successors_window() -> None:
+    """A slot of an hour is 14.0625 s; what was spent at its end counts until an hour after that."""
+    first = boot(hourly())
+    first.grant()
+    first.clock.now = START + 14 * SECOND
+    assert buy(first, "o-1", quantity="7") == ALLOWED
+    stored = first.retire().checkpoint
+    second = boot(hourly(), now=START + MINUTE)
+    second.go_on(stored, 0)
+    second.clock.now = START + 3_600 * SECOND + 14 * SECOND - 1
+    second.grant()
+    assert buy(second, "o-2", quantity="4") == "limit:hour"
+    second.clock.now = START + 3_600 * SECOND + 30 * SECOND
+    assert buy(second, "o-3", quantity="10") == ALLOWED
 
 
 def test_s13_a_checkpoint_lets_go_of_slots_that_have_passed() -> None:

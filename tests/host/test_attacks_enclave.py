@@ -387,6 +387,7 @@ async def test_a_cancel_of_an_order_in_flight_and_a_dead_caller_leave_nothing_op
         rig.enclave.gate.set()
         await eventually(lambda: rig.rows("SELECT count(*) FROM orders WHERE ended = 0") == [(0,)])
         assert all(rig.venue.creates(f"o{number}") == 1 for number in range(20))
-        assert rig.host is not None
-        assert rig.host.runner.live == 0
+        host = rig.host
+        assert host is not None
+        await eventually(lambda: host.runner.live == 0)
         assert not rig.host.runner.active

@@ -416,7 +416,8 @@ def test_s3_any_single_change_of_a_proof_is_noticed(rig: Rig, data: st.DataObjec
         setattr(altered, part, bytes(value))
     assert not sealer.proves(sealed.session, sealed.counter, altered, judged.receipt)
     other = bytearray(judged.receipt)
-    other[data.draw(st.integers(0, len(other) - 1))] ^= data.draw(st.integers(1, 255))
+    # Receipts grow with their numbers: what is drawn must not depend on that.
+    other[data.draw(st.integers(0, 10_000)) % len(other)] ^= data.draw(st.integers(1, 255))
     assert not sealer.proves(sealed.session, sealed.counter, proof, bytes(other))
     assert not sealer.proves(sealed.session, sealed.counter, proof, b"")
     assert sealer.proves(sealed.session, sealed.counter, proof, judged.receipt)

@@ -19,6 +19,10 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield "handle in one process, distinct orders, interleaved with bare hmac.digest of the signed bytes"
     yield f"  handle p50 {handle['handle_us']['p50']} us, hmac.digest p50 {handle['hmac_us']['p50']} us"
     yield f"  ratio {handle['ratio_p50']} (target: at most {handle['target']})"
+    yield (
+        f"  of it session {handle['session_ratio_p50']}, receipt {handle['receipt_ratio_p50']}, together"
+        f" {handle['session_and_receipt_ratio_p50']} (target: at most {handle['session_and_receipt_target']})"
+    )
     yield ""
     yield "floor of a signed reply: two raw echoes over a unix socket and one bare hmac.digest"
     yield f"  echo p50 {floor['echo_us']['p50']} us, together {floor['signed_reply_us']} us"

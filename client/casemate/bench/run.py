@@ -53,8 +53,9 @@ async def run(scale: float, note: Callable[[str], None]) -> dict[str, Any]:
 
 
 async def _handle(scale: float) -> dict[str, Any]:
+    orders = str(max(int(5_000 * scale), 200))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--orders", str(max(int(5_000 * scale), 200))),
+        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--sessions", "--orders", orders),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import casemate
 from casemate import attest_cli
-from casemate.cli import approving, duty, operate, policy, quorum, tools, trade
+from casemate.cli import approving, audit, duty, operate, policy, quorum, tools, trade
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
 from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     operate.add_resume(commands)
     duty.add_duty(commands)
     _add_attest(commands)
+    audit.add_audit(commands)
     tools.add_bench(commands)
     return root
 

@@ -140,7 +140,9 @@ class _Round:
         half = boot.grant.not_after - (boot.grant.not_after - boot.grant.not_before) // 2
         # What it had taken is in force no more, or not for all: the policy changed under it.
         ended = boot.taken == boot.grant.sequence and boot.witnessed.covered != boot.grant.accounts
-        if self._now >= half or ended:
+        # The enclave takes no grant that ends before an earlier one: after its clock went back the officer waits.
+        longer = self._now + self._terms.length - self._terms.margin > boot.until
+        if (self._now >= half or ended) and longer:
             self._issue(each)
         elif boot.witnessed.granted < boot.grant.sequence:
             self.sends.append(Send(gateway=each.gateway, boot=each.boot, what=boot.grant))

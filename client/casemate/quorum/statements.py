@@ -21,6 +21,7 @@ FORMAT: Final = "casemate.statement.v1"
 POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 RESUME: Final = "resume"
+GRANT: Final = "grant"
 _SIGNATURE: Final = 64
 
 
@@ -47,6 +48,11 @@ def credential_fields(account: str, version: int, credential: bytes) -> dict[str
 def resume_fields(scope: str, account: str, venue: str, symbol: str, boot: str) -> dict[str, Any]:
     """Name a HALT and the boot (public key, hexadecimal) that is to end it."""
     return {"scope": scope, "account": account, "venue": venue, "symbol": symbol, "boot": boot}
+
+
+def grant_fields(statement: bytes) -> dict[str, Any]:
+    """Name a duty grant or a retirement: what the quorum signs where no duty daemon does."""
+    return {"subject": hashlib.sha256(statement).hexdigest()}
 
 
 def read_policy(policy: bytes) -> dict[str, Any]:

@@ -116,9 +116,7 @@ def _window(limit: CarriedLimit, debt: int | None, now: int) -> Window:
         window.insert(min(begin + window.slot_ns - 1, now), spent, count)
     if debt is not None:
         spent_left, count_left = limit.left or (None, None)
-        window.insert(
-            debt, FULL if spent_left is None else spent_left, FULL if count_left is None else count_left
-        )
+        window.insert(debt, FULL if spent_left is None else spent_left, FULL if count_left is None else count_left)
     return window
 
 

@@ -251,7 +251,9 @@ def _scope(desk: Desk, symbol: str, rules: _Rules, windows: Mapping[str, Window]
         operations=rules.operations,
         grants=rules.grants,
         denials=rules.denials,
-        limits=tuple(_rolling(each, desk.ledger, windows[each.name]) for each in account.limits if symbol in each.symbols),
+        limits=tuple(
+            _rolling(each, desk.ledger, windows[each.name]) for each in account.limits if symbol in each.symbols
+        ),
         book=desk.ledger.book(symbol),
         exposures=tuple(_bound(each, unit_value) for each in account.exposures if each.symbol == symbol),
     )

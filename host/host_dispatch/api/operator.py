@@ -12,6 +12,7 @@ from host_dispatch.api.duty import DutyCalls, LastCheckpoint
 from host_dispatch.api.replies import submit_reply
 from host_dispatch.dispatcher.dispatch import END
 from host_dispatch.errors import NotTakenError, Reason
+from host_dispatch.journal.records import JournalError
 from host_dispatch.outcome import Operation
 from signer_api.v1 import intent_pb2, signer_pb2
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _LONGEST_PAUSE_MS: Final = 3_600_000
 # A halt's validity is inside its sealed bytes; the host only bounds how long it keeps trying.
+_MOST_RECEIPTS: Final = 4096
+_LARGEST: Final = (1 << 63) - 1
 _HALT_NS: Final = 60_000_000_000
 
 
@@ -118,6 +121,27 @@ class OperatorService:
             raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
         return answer.attested.SerializeToString()
 
+    async def receipts(self, data: bytes, _: Context) -> bytes:
+        """Serve receipts from the journal, those of earlier boots too."""
+        asked = checks.parse(wire.StoredReceiptsRequest, data)
+        if asked.limit > _MOST_RECEIPTS:
+            message = f"{asked.limit} is more than {_MOST_RECEIPTS}"
+            raise NotTakenError(Reason.MALFORMED, message, field="limit")
+        if asked.from_sequence > _LARGEST:
+            message = f"{asked.from_sequence} is no sequence"
+            raise NotTakenError(Reason.MALFORMED, message, field="from_sequence")
+        try:
+            found = await self._journal.stored_receipts(asked.boot, asked.from_sequence, asked.limit)
+        except JournalError as error:
+            raise NotTakenError(Reason.JOURNAL_UNAVAILABLE, str(error)) from None
+        if found is None:
+            raise NotTakenError(Reason.NOT_FOUND, "the journal has no receipts of such a boot", field="boot")
+        head = signer_pb2.SignedHead(head=found.head[0], signature=found.head[1]) if found.head[0] else None
+        reply = wire.StoredReceipts(
+            boot=found.boot, receipts=found.receipts, head=head, document=found.document, boots=found.boots
+        )
+        return reply.SerializeToString()
+
     async def pause(self, data: bytes, _: Context) -> bytes:
         """Take no new orders for a while."""
         request = checks.parse(wire.PauseRequest, data)
@@ -149,5 +173,6 @@ class OperatorService:
                 "Grant": self._duty.grant,
                 "Checkpoint": self._duty.checkpoint,
                 "Retire": self._duty.retire,
+                "Receipts": self.receipts,
             },
         )

@@ -72,6 +72,45 @@ class OrderRow(NamedTuple):
     valid_until: int
 
 
+class BootRow(NamedTuple):
+    """One row of ``boots`` but for its number; an empty document is one that is not known yet."""
+
+    boot: bytes
+    since: int
+    document: bytes
+
+
+class ReceiptRow(NamedTuple):
+    """One row of ``receipts``."""
+
+    boot: bytes
+    sequence: int
+    receipt: bytes
+
+
+class HeadRow(NamedTuple):
+    """One row of ``heads``."""
+
+    boot: bytes
+    sequence: int
+    head: bytes
+    signature: bytes
+
+
+#: What goes to the disk with whatever commits next.
+Kept = BootRow | ReceiptRow | HeadRow
+
+
+class StoredReceipts(NamedTuple):
+    """A page of a boot's receipts, its newest head (empty without one), its document, and all boots' keys."""
+
+    boot: bytes
+    receipts: list[bytes]
+    head: tuple[bytes, bytes]
+    document: bytes
+    boots: list[bytes]
+
+
 class JournalError(Exception):
     """A record could not be made durable; the text says why and what to do."""
 
@@ -126,3 +165,16 @@ class Journal(Protocol):
 
     def unfinished(self) -> Awaitable[list[StoredOrder]]:
         """Return what a start has to account for: every intent that has not ended."""
+
+
+class ReceiptStore(Protocol):
+    """What keeping receipts wants of a journal. All methods are called on the event loop."""
+
+    def keep(self, row: Kept) -> None:
+        """Have a row written with the next commit; one that is there already stays as it is."""
+
+    def stored_sequences(self, boot: bytes, start: int, end: int) -> Awaitable[list[int]]:
+        """Return which receipts of ``start <= sequence < end`` are on the disk."""
+
+    def stored_receipts(self, boot: bytes, start: int, limit: int) -> Awaitable[StoredReceipts | None]:
+        """Return a page of a boot, of the newest boot if ``boot`` is empty; None if there is no such boot."""

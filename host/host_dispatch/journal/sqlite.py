@@ -14,8 +14,9 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from host_dispatch.journal import sqlite_receipts as receipts
 from host_dispatch.journal import sqlite_schema as schema
 from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import Entry, JournalError, OrderRow, StoredOrder
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from host_dispatch.journal.records import Kept, StoredReceipts
+
 _log = logging.getLogger("casemate.host.journal")
 
 # Records a transaction: bounds how long the first of a group waits for the last.
 _LARGEST_GROUP: Final = 1024
 _CHECKPOINT_SECONDS: Final = 1.0
+# Receipts without an order's record to go in with wait so long.
+_FLUSH_SECONDS: Final = 0.1
+T = TypeVar("T")
 _ORDER_WIDTH: Final = len(OrderRow._fields)
 
 
@@ -60,6 +66,8 @@ class SqliteJournal:
         self._trouble = ""
         self._damaged = False
         self._queued: list[Entry] = []
+        self._kept = receipts.Waiting()
+        self._flushing: asyncio.TimerHandle | None = None
         self._inbox: SimpleQueue[list[Entry] | None] = SimpleQueue()
         self._stop = threading.Event()
         self._dirty = threading.Event()
@@ -89,13 +97,26 @@ class SqliteJournal:
             self._loop.call_soon(self._hand_over)
         self._queued.append(entry)
 
+    def keep(self, row: Kept) -> None:
+        """Queue a row that has no commit of its own: it goes in with the next record, or after a while alone."""
+        self._kept.add(row)
+        if self._flushing is None:
+            self._flushing = self._loop.call_later(_FLUSH_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        if self._kept and not self._queued:
+            self._hand_over()
+
     def _hand_over(self) -> None:
         queued, self._queued = self._queued, []
         self._inbox.put(queued)
 
     def _settle(self, group: list[Entry], error: JournalError | None) -> None:
         self._trouble = str(error) if error else ""
-        if error is None:
+        if self._kept and self._flushing is None:
+            self._flushing = self._loop.call_later(_FLUSH_SECONDS, self._flush)
+        if error is None and group:
             self.head = group[-1].event.sequence
             self.committed(group)
         for entry in group:
@@ -131,13 +152,16 @@ class SqliteJournal:
     def _write(self, group: list[Entry]) -> JournalError | None:
         if self._damaged:
             return JournalError("the journal is damaged; restore it or move it away, then start again")
+        kept = self._kept.take()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             statements.execute_rows(self._writer, "events", [entry.event for entry in group])
             statements.execute_rows(self._writer, "orders", [entry.order for entry in group])
+            receipts.write(self._writer, kept)
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
+            self._kept.put_back(kept)
             return self._explain(error)
         return None
 
@@ -195,6 +219,23 @@ class SqliteJournal:
         """See the interface."""
         return [_stored(row) for row in await self._read(statements.SELECT_UNFINISHED, ())]
 
+    async def stored_sequences(self, boot: bytes, start: int, end: int) -> list[int]:
+        """See the interface of receipts."""
+        return await self._within(receipts.sequences, boot, start, end)
+
+    async def stored_receipts(self, boot: bytes, start: int, limit: int) -> StoredReceipts | None:
+        """See the interface of receipts."""
+        return await self._within(receipts.page, boot, start, limit)
+
+    async def _within(
+        self, read: Callable[[sqlite3.Connection, bytes, int, int], T], boot: bytes, start: int, limit: int
+    ) -> T:
+        try:
+            return await self._loop.run_in_executor(self._readers, read, self._reader, boot, start, limit)
+        except sqlite3.Error as error:
+            message = f"the journal cannot be read: {error}"
+            raise JournalError(message) from error
+
     async def _read(self, sql: str, parameters: Sequence[object]) -> list[tuple[int, str, bytes]]:
         try:
             return await self._loop.run_in_executor(self._readers, self._fetch, sql, parameters)
@@ -209,7 +250,9 @@ class SqliteJournal:
 
     async def close(self) -> None:
         """Write what is queued, call every ``done``, and give the file back."""
-        if self._queued:
+        if self._flushing is not None:
+            self._flushing.cancel()
+        if self._queued or self._kept:
             self._hand_over()
         self._inbox.put(None)
         self._stop.set()

@@ -38,5 +38,30 @@ CREATE INDEX orders_by_client_id ON orders (account, client_order_id);
 CREATE INDEX orders_unfinished ON orders (intent) WHERE ended = 0;
 """
 
+_0002_RECEIPTS: Final = """
+-- Version 2. The enclave's receipts as it made them, by boot. Only ever added to; a gap is what was lost.
+CREATE TABLE boots (
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
+    boot     BLOB    NOT NULL UNIQUE,   -- public key that signs the boot's heads
+    since    INTEGER NOT NULL,          -- when the host first met it, nanoseconds UTC
+    document BLOB    NOT NULL           -- attestation document that shows the key; empty until there is one
+);
+
+CREATE TABLE receipts (
+    boot     BLOB    NOT NULL,
+    sequence INTEGER NOT NULL,
+    receipt  BLOB    NOT NULL,          -- canonical CBOR, docs/receipts.md
+    PRIMARY KEY (boot, sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE heads (
+    boot      BLOB    NOT NULL,
+    sequence  INTEGER NOT NULL,
+    head      BLOB    NOT NULL,         -- canonical CBOR, docs/receipts.md
+    signature BLOB    NOT NULL,
+    PRIMARY KEY (boot, sequence)
+) WITHOUT ROWID;
+"""
+
 #: `PRAGMA user_version` says how many of these have been applied.
-MIGRATIONS: Final = (_0001_EVENTS,)
+MIGRATIONS: Final = (_0001_EVENTS, _0002_RECEIPTS)

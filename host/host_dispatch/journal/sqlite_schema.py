@@ -8,12 +8,13 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch.journal import sqlite_receipts
 from host_dispatch.journal import sqlite_statements as statements
 from host_dispatch.journal.records import JournalError
 from host_dispatch.journal.sqlite_migrations import MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 # Writers wait this long for a lock that some other program holds, then fail closed.
@@ -62,8 +63,7 @@ def prepare(path: Path, *, durability: str) -> sqlite3.Connection:
         with _closed_on_error(connection):
             _check(connection, path)
             _migrate(connection)
-            for columns, table in statements.COLUMNS:
-                connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
+            _check_tables(connection, (*statements.COLUMNS, *sqlite_receipts.COLUMNS))
     except (sqlite3.Error, OSError) as error:
         message = f"the journal {path} cannot be opened: {error}"
         raise JournalError(message) from error
@@ -93,6 +93,11 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(message)
 
 
+def _check_tables(connection: sqlite3.Connection, tables: Iterable[tuple[str, str]]) -> None:
+    for columns, table in tables:
+        connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608 - constants
+
+
 def _migrate(connection: sqlite3.Connection) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     is_used = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is not None
@@ -101,5 +106,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
     if version > len(MIGRATIONS):
         message = f"the journal has schema version {version}; this host knows {len(MIGRATIONS)}: use a newer host"
         raise JournalError(message)
+    if version:
+        # Not ours, whatever version it says: then it is left as it is.
+        _check_tables(connection, statements.COLUMNS)
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")

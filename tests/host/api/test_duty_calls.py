@@ -1,4 +1,4 @@
-"""Grants, checkpoints and retirements pass through the host, which keeps the newest checkpoint for when it is needed."""
+"""Grants, checkpoints and retirements pass through the host, which keeps the newest checkpoint."""
 
 from __future__ import annotations
 

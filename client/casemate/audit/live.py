@@ -1,0 +1,52 @@
+"""Evidence from a running gateway: its journal, page by page. The host may show what it likes: it is checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from casemate.audit.evidence import Boot, Evidence
+from casemate.audit.forms import NotAReceipt, read_receipt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dispatch_api.v1 import dispatch_pb2
+
+    # (boot, first sequence, most receipts) -> page
+    Ask = Callable[[bytes, int, int], dispatch_pb2.StoredReceipts]
+
+_PAGE: Final = 2048
+# A host that repeats itself for ever is not followed for ever.
+_MOST: Final = 100_000_000
+
+
+def fetch(ask: Ask) -> Evidence:
+    """Return what the gateway has; raises CasemateError. Receipts are fetched when they are read."""
+    newest = ask(b"", 0, 0)
+    keys = list(dict.fromkeys(newest.boots)) or [newest.boot]
+    return Evidence([_boot(ask, key) for key in keys], None)
+
+
+def _boot(ask: Ask, key: bytes) -> Boot:
+    page = ask(key, 0, 0)
+    heads = [(page.head.head, page.head.signature)] if page.HasField("head") else []
+    return Boot(key, 0, page.document, 0, lambda: _receipts(ask, key), heads)
+
+
+def _receipts(ask: Ask, key: bytes) -> Iterator[tuple[int, bytes]]:
+    start = 0
+    while start < _MOST:
+        page = ask(key, start, _PAGE).receipts
+        for at, receipt in enumerate(page, start):
+            number = _number(receipt, at)
+            yield number, receipt
+            start = max(start, number) + 1
+        if len(page) < _PAGE:
+            return
+
+
+def _number(receipt: bytes, otherwise: int) -> int:
+    try:
+        return read_receipt(receipt).sequence
+    except NotAReceipt:
+        return otherwise

@@ -1,0 +1,85 @@
+"""What receipts add up to: by hour, engine, account and rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from casemate.audit import forms
+from casemate.models import Operation
+
+if TYPE_CHECKING:
+    from casemate.audit.forms import Decision, Receipt
+
+_NS: Final = 1_000_000_000
+HOUR_NS: Final = 3600 * _NS
+TRADING: Final = frozenset({Operation.CREATE, Operation.AMEND})
+
+
+class Key(NamedTuple):
+    """A row of the table. ``hour``: its first nanosecond, UTC; ``engine`` is empty for the host's derived right."""
+
+    hour: int
+    engine: str
+    account: str
+    rule: str
+
+
+@dataclass(slots=True)
+class Row:
+    """What one row holds; ``charged`` is what the limits counted."""
+
+    allowed: int = 0
+    refused: int = 0
+    charged: Decimal = field(default_factory=Decimal)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Rows by key, changes of state in order of (time, kind, sequence), and how many receipts it all was."""
+
+    receipts: int = 0
+    rows: dict[Key, Row] = field(default_factory=dict)
+    changes: list[tuple[int, str, int]] = field(default_factory=list)
+
+    def add(self, receipt: Receipt, decision: Decision | None) -> None:
+        """Count one receipt."""
+        self.receipts += 1
+        if decision is None:
+            self.changes.append((receipt.time, receipt.kind, receipt.sequence))
+            return
+        hour = receipt.time - receipt.time % HOUR_NS
+        row = self._row(Key(hour, decision.engine, decision.account, decision.rule))
+        row.allowed += decision.verdict == forms.ALLOWED
+        row.refused += decision.verdict == forms.REFUSED
+        row.charged += _decimal(decision.charged)
+
+    def take(self, other: Tally) -> None:
+        """Add what another tally holds."""
+        self.receipts += other.receipts
+        self.changes += other.changes
+        for key, row in other.rows.items():
+            own = self._row(key)
+            own.allowed += row.allowed
+            own.refused += row.refused
+            own.charged += row.charged
+
+    @property
+    def charged(self) -> Decimal:
+        """Everything that limits counted."""
+        return sum((row.charged for row in self.rows.values()), Decimal())
+
+    def _row(self, key: Key) -> Row:
+        found = self.rows.get(key)
+        if found is None:
+            found = self.rows[key] = Row()
+        return found
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return Decimal()
+    return value if value.is_finite() else Decimal()

@@ -1,0 +1,146 @@
+"""An audit's outcome for people and for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from casemate.audit.tally import Key, Row, Tally
+from casemate.cli.output import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from casemate.audit.audit import Audit
+    from casemate.audit.check import Report
+
+    # First nanosecond and the one after the last, or all.
+    Span = tuple[int, int] | None
+
+NO_WITNESS: Final = "truncation not checked"
+_SHORT: Final = 16
+_NS: Final = 1_000_000_000
+_DERIVED: Final = "(host)"
+_HEADER: Final = ("hour (UTC)", "engine", "account", "rule", "allowed", "refused", "charged")
+
+
+def lines(outcome: Audit, span: Span) -> Iterator[str]:
+    """Lay the outcome out as text."""
+    for report in outcome.reports:
+        yield from _boot(report)
+    rows = list(_rows(outcome, span))
+    if rows:
+        yield ""
+        yield from table(_HEADER, [_cells(key, row) for key, row in rows])
+        total = Row()
+        for _, row in rows:
+            _add(total, row)
+        yield f"  in all: allowed {total.allowed}, refused {total.refused}, charged {total.charged:f}"
+    yield ""
+    yield from _claims(outcome)
+    for finding in outcome.findings:
+        at = f" [boot {finding.boot[:_SHORT]}]" if finding.boot else ""
+        yield f"WRONG {finding.problem}: {finding.text}{at}"
+    for report in outcome.reports:
+        for problem, count in report.counts.items():
+            told = sum(finding.problem is problem for finding in report.findings)
+            if count > told:
+                yield f"WRONG {problem}: {count - told} more [boot {report.boot[:_SHORT]}]"
+    if not outcome.witnessed:
+        yield f"NOT CHECKED: {NO_WITNESS}: give --witness FILE"
+    if outcome.sound:
+        yield "The chain holds: nothing is missing, altered or unsigned but the tails named above."
+
+
+def _boot(report: Report) -> Iterator[str]:
+    span = f"{_time(report.begun)} to {_time(report.ended)}" if report.receipts else "no receipt"
+    yield f"boot {report.boot[:_SHORT]}  {report.deployment or '-'}  {span}"
+    yield f"  receipts {report.receipts} ({_range(report)}), heads {report.heads}, witnessed {report.witnessed}"
+    yield f"  attested {report.attested or 'NOT'}"
+    for time, kind, sequence in report.tally.changes + report.tail.changes:
+        yield f"  {_time(time)}  {kind} (receipt {sequence})"
+    if report.tail.receipts:
+        yield (
+            f"  unsigned tail: {report.tail.receipts} receipts after the last signed head; nobody vouches for them,"
+            f" and what they charge counts as spent: {report.tail.charged:f}"
+        )
+
+
+def _range(report: Report) -> str:
+    return "none" if report.first is None else f"{report.first} to {report.last}"
+
+
+def _claims(outcome: Audit) -> Iterator[str]:
+    if outcome.sent is None:
+        yield "what the host says it sent: not in this file"
+        return
+    matched = outcome.sent - (outcome.unmatched or 0)
+    yield f"the host says it sent {outcome.sent} requests; the chain allows {matched} of them"
+    if outcome.unsent:
+        yield f"signed, and by the host's word never sent: {outcome.unsent}; until its end each could be used"
+
+
+def _rows(outcome: Audit, span: Span) -> Iterator[tuple[Key, Row]]:
+    both = Tally()
+    for report in outcome.reports:
+        both.take(report.tally)
+    for key in sorted(both.rows):
+        if span is None or span[0] <= key.hour < span[1]:
+            yield key, both.rows[key]
+
+
+def _add(total: Row, row: Row) -> None:
+    total.allowed += row.allowed
+    total.refused += row.refused
+    total.charged += row.charged
+
+
+def _cells(key: Key, row: Row) -> tuple[str, ...]:
+    hour = datetime.fromtimestamp(key.hour / _NS, UTC).strftime("%Y-%m-%d %H:00")
+    numbers = (str(row.allowed), str(row.refused), f"{row.charged:f}")
+    return (hour, key.engine or _DERIVED, key.account, key.rule, *numbers)
+
+
+def _time(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def as_json(outcome: Audit, span: Span) -> dict[str, Any]:
+    """Return the outcome as JSON values; times in nanoseconds UTC, amounts as text."""
+    return {
+        "sound": outcome.sound,
+        "truncation": "checked" if outcome.witnessed else "not checked",
+        "findings": [
+            {"problem": str(each.problem), "text": each.text, "boot": each.boot, "sequence": each.sequence}
+            for each in outcome.findings
+        ],
+        "boots": [_boot_json(report) for report in outcome.reports],
+        "table": [
+            key._asdict() | {"allowed": row.allowed, "refused": row.refused, "charged": f"{row.charged:f}"}
+            for key, row in _rows(outcome, span)
+        ],
+        "host_claims": None
+        if outcome.sent is None
+        else {"sent": outcome.sent, "without_receipt": outcome.unmatched, "signed_not_sent": outcome.unsent},
+    }
+
+
+def _boot_json(report: Report) -> dict[str, Any]:
+    return {
+        "boot": report.boot,
+        "deployment": report.deployment,
+        "receipts": report.receipts,
+        "first": report.first,
+        "last": report.last,
+        "begun": report.begun,
+        "ended": report.ended,
+        "signed_to": report.signed_to,
+        "heads": report.heads,
+        "witnessed": report.witnessed,
+        "attested": report.attested,
+        "unsigned_tail": {"receipts": report.tail.receipts, "charged": f"{report.tail.charged:f}"},
+        "changes": [
+            {"time": time, "kind": kind, "sequence": sequence}
+            for time, kind, sequence in report.tally.changes + report.tail.changes
+        ],
+    }
