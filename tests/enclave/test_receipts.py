@@ -152,9 +152,7 @@ def test_s9_the_timer_signs_what_is_unsigned_and_the_next_reply_brings_it(rig: R
 
 def test_s9_before_a_policy_the_boot_has_its_receipt() -> None:
     service = Service(Clock(), Dice(), Rig().sessions, _Nobody())  # type: ignore[arg-type]
-    raw = service.handle(
-        signer_pb2.EnclaveRequest(receipts=signer_pb2.ReceiptsRequest(limit=5)).SerializeToString()
-    )
+    raw = service.handle(signer_pb2.EnclaveRequest(receipts=signer_pb2.ReceiptsRequest(limit=5)).SerializeToString())
     (boot,) = signer_pb2.EnclaveReply.FromString(raw).receipts.receipts
     said = cbor2.loads(boot)
     assert (said["kind"], said["format"], said["prev"]) == ("boot", "casemate.receipt.v1", bytes(32))
