@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from enclave_signer.nitro import PcrState
     from enclave_signer.policy.model import Policy
 
 
@@ -25,6 +24,14 @@ class Randomness(Protocol):
         """Return ``count`` random bytes."""
 
 
+class Register(Protocol):
+    """One platform configuration register."""
+
+    @property
+    def value(self) -> bytes:
+        """What it holds, 48 bytes."""
+
+
 class SecurityModule(Protocol):
     """What a session needs of the Nitro security module; ``enclave_signer.nitro.Nsm`` has all of it.
 
@@ -34,7 +41,7 @@ class SecurityModule(Protocol):
     def extend_pcr(self, index: int, data: bytes) -> bytes:
         """Set a register to SHA-384(old value || ``data``) and return the new value."""
 
-    def describe_pcr(self, index: int) -> PcrState:
+    def describe_pcr(self, index: int) -> Register:
         """Return a register."""
 
     def lock_pcr(self, index: int) -> None:

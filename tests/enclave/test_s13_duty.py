@@ -763,6 +763,38 @@ def test_s13_a_slot_that_filled_after_the_last_checkpoint_is_in_the_next_one() -
     assert spent == [100, 200, 300, 400]
 
 
+def test_s13_an_account_that_did_nothing_is_in_a_checkpoint_as_it_was_and_a_close_is_seen() -> None:
+    enclave = boot(duty_policy(account(exposures=[exposure()])))
+    enclave.grant()
+    assert buy(enclave, "o-1", quantity="3") == ALLOWED
+    first = said(enclave.checkpoint())
+    enclave.later(seconds=1)
+    second = said(enclave.checkpoint())
+    assert first["accounts"] == second["accounts"]
+    assert second["accounts"][ACCOUNT]["books"][BTC] == {"": ["0", "3", "0"]}
+    assert other(enclave, "order_closed", client_order_id="o-1", filled_quantity="2") == "order_closed"
+    assert said(enclave.checkpoint())["accounts"][ACCOUNT]["books"][BTC] == {"": ["2", "0", "0"]}
+    enclave.later(seconds=1)
+    enclave.grant(share=[1, 2])
+    assert said(enclave.checkpoint())["accounts"][ACCOUNT]["limits"]["day"]["left"] == ["500000000", None]
+
+
+def test_s13_a_slot_counts_until_all_of_it_is_outside_the_successors_window() -> None:
+    """A slot of an hour is 14.0625 s; what was spent at its end counts until an hour after that."""
+    first = boot(hourly())
+    first.grant()
+    first.clock.now = START + 14 * SECOND
+    assert buy(first, "o-1", quantity="7") == ALLOWED
+    stored = first.retire().checkpoint
+    second = boot(hourly(), now=START + MINUTE)
+    second.go_on(stored, 0)
+    second.clock.now = START + 3_600 * SECOND + 14 * SECOND - 1
+    second.grant()
+    assert buy(second, "o-2", quantity="4") == "limit:hour"
+    second.clock.now = START + 3_600 * SECOND + 30 * SECOND
+    assert buy(second, "o-3", quantity="10") == ALLOWED
+
+
 def test_s13_a_checkpoint_lets_go_of_slots_that_have_passed() -> None:
     document = duty_policy(account(limits=[limit("second", window_ms=1000)]))
     enclave = boot(document)

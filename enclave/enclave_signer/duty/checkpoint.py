@@ -1,11 +1,12 @@
 """What this boot has counted, as bytes from which a successor can go on (S13). Pure.
 
-It is asked for once a second beside the orders, so it must cost little: a slot of a window and the book of a symbol
-are encoded when they change and kept as they were otherwise.
+It is asked for once a second beside the orders, so it must cost little: an account, a slot of a window, the book of a
+symbol is encoded when it changes and kept as it was otherwise.
 """
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from enclave_signer import decimals
@@ -48,11 +49,12 @@ class Boot(NamedTuple):
 class Writer:
     """Writes the checkpoints of one boot."""
 
-    __slots__ = ("_books", "_ledger", "_slots", "_symbols")
+    __slots__ = ("_accounts", "_books", "_ledger", "_slots", "_symbols")
 
     def __init__(self, ledger: Ledger) -> None:
         """Start with nothing encoded."""
         self._ledger = ledger
+        self._accounts: dict[str, tuple[object, object, bytes]] = {}
         self._slots: dict[tuple[str, str], _Slots] = {}
         self._books: dict[tuple[str, str], tuple[_Legs, bytes]] = {}
         self._symbols: dict[tuple[str, str], tuple[Collection[str], int, bytes]] = {}
@@ -60,11 +62,15 @@ class Writer:
     def write(self, boot: Boot, grant: Grant | None, marks: Marks) -> bytes:
         """Return the canonical bytes; ``grant`` is the one in force."""
         granted = frozenset() if grant is None else frozenset(grant.accounts)
+        sequence = 0 if grant is None else grant.sequence
         parts = {name: piece(value) for name, value in boot._asdict().items()}
         parts["format"] = piece(CHECKPOINT)
         parts["grant"] = _NULL if grant is None else _granted(grant)
         parts["accounts"] = map_of(
-            {name: self._account(name, each, name in granted) for name, each in self._ledger.accounts.items()}
+            {
+                name: self._known(name, each, sequence if name in granted else 0)
+                for name, each in self._ledger.accounts.items()
+            }
         )
         parts["unsure"] = piece(self._ledger.unsure)
         parts["halts"] = list_of([_halt(each) for each in self._ledger.halts])
@@ -72,7 +78,18 @@ class Writer:
         parts["bundles"] = piece(dict(marks.bundles))
         return map_of(parts)
 
-    def _account(self, name: str, ledger: AccountLedger, granted: bool) -> bytes:  # noqa: FBT001 - private
+    def _known(self, name: str, ledger: AccountLedger, granted: int) -> bytes:
+        """Return the account as it was encoded last, if nothing was signed or closed since, or encode it.
+
+        What only time releases may be in it for longer, which errs on the side of what was spent.
+        """
+        key = (ledger.last_nonce, ledger.orders.open, granted, ledger.unsure, ledger.unsure_books)
+        known = self._accounts.get(name)
+        if known is None or known[0] != key or known[1] is not ledger.windows:
+            known = self._accounts[name] = (key, ledger.windows, self._account(name, ledger, granted=bool(granted)))
+        return known[2]
+
+    def _account(self, name: str, ledger: AccountLedger, *, granted: bool) -> bytes:
         limits = {
             limit: map_of(
                 {
@@ -142,7 +159,7 @@ class _Slots:
             encoded[slot] = piece([slot * window.slot_ns, text, min(count, MOST_COUNT)])
         self._since = window.newest
         # The oldest come first; a slot that holds what came since keeps its place.
-        for slot in [slot for slot in encoded if slot < window.oldest]:
+        for slot in list(takewhile(window.oldest.__gt__, encoded)):
             del encoded[slot]
         return list_of(encoded.values())
 
