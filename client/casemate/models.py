@@ -360,6 +360,18 @@ class EnclaveStatus:
     quorum_generation: int = 0
     # Nanoseconds by which the enclave's clock was ahead of its security module's when last compared.
     clock_drift: int = 0
+    duty: DutyStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyStatus:
+    """Whether new orders need a grant, and the one in force: ``sequence`` 0 and no accounts without one."""
+
+    required: bool
+    sequence: int
+    not_after: int
+    accounts: tuple[str, ...]
+    retired: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

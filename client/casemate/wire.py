@@ -197,6 +197,17 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         quorum=message.quorum.hex(),
         quorum_generation=message.quorum_generation,
         clock_drift=message.clock_drift,
+        duty=_duty(message.duty) if message.HasField("duty") else None,
+    )
+
+
+def _duty(message: signer_pb2.DutyStatus) -> models.DutyStatus:
+    return models.DutyStatus(
+        required=message.required,
+        sequence=message.sequence,
+        not_after=message.not_after,
+        accounts=tuple(message.accounts),
+        retired=message.retired,
     )
 
 

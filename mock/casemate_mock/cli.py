@@ -116,6 +116,8 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--unauthenticated", action="store_true", help=text)
     text = "seal credentials through a mock KMS (needs casemate-mock[kms]), not to the key of the boot"
     everything.add_argument("--kms", action="store_true", help=text)
+    text = "new orders need the grants of a duty officer, which runs as well"
+    everything.add_argument("--duty", action="store_true", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -192,6 +194,7 @@ def _run_all(arguments: argparse.Namespace) -> None:
             rate_limits=not arguments.no_rate_limits,
             authenticated=not arguments.unauthenticated,
             kms=arguments.kms,
+            duty=arguments.duty,
         )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:

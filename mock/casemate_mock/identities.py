@@ -29,6 +29,7 @@ class Identities(NamedTuple):
 
     admins: Sequence[Person]
     engines: Mapping[str, Person]
+    officer: Person
     quorum: Path
 
     @property
@@ -49,7 +50,8 @@ def make(directory: Path, deployment: str, engines: Sequence[str]) -> Identities
     }
     path = directory / "quorum.cbor"
     path.write_bytes(cbor2.dumps(quorum, canonical=True))
-    return Identities(admins, {name: _person(directory / f"{name}.key") for name in engines}, path)
+    people = {name: _person(directory / f"{name}.key") for name in engines}
+    return Identities(admins, people, _person(directory / "duty.key"), path)
 
 
 def _person(path: Path) -> Person:

@@ -27,10 +27,13 @@ _GAPS = (
 _OPERATIONS = ("CREATE", "CANCEL", "CANCEL_ALL", "AMEND", "QUERY", "OPEN_ORDERS", "BALANCES")
 
 
-def demo_policy(accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] | None = None) -> str:
+def demo_policy(
+    accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] | None = None, duty_key: str = ""
+) -> str:
     """Policy for these accounts. It accepts every gap of every venue: the stand-ins guard nothing of value.
 
-    ``engine_keys``: by engine, the public key (hex) with which it opens sessions.
+    ``engine_keys``: by engine, the public key (hex) with which it opens sessions. ``duty_key``: whose grants new
+    orders need; nobody's without.
     """
     keys = engine_keys or {}
     names = [account.name for account in accounts]
@@ -41,12 +44,14 @@ def demo_policy(accounts: Sequence[DemoAccount], engine_keys: Mapping[str, str] 
         f'deployment = "{DEPLOYMENT}"',
         "version = 1",
         'max_age = "60s"',
-        'duty = "on_parent"',
+        *([] if duty_key else ['duty = "on_parent"']),
     ]
     engines = [
         _table("[[engine]]", name=name, accounts=names, **({"public_key": keys[name]} if name in keys else {}))
         for name in (ENGINE, READER)
     ]
+    if duty_key:
+        head.append(_table("[duty]", key=duty_key, longest="5m", predecessors=[]))
     return "\n".join([*head, *engines, *(_account(account) for account in accounts)]) + "\n"
 
 

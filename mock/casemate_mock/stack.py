@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from casemate_mock import identities, key_service
+from casemate_mock import identities, key_service, officer
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
@@ -113,13 +113,15 @@ class Stack:
         rate_limits: bool = True,
         authenticated: bool = True,
         kms: bool = False,
+        duty: bool = False,
     ) -> None:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
         Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. Engines open
         real sessions with keys that are made here and administrators approve, unless it is not `authenticated`: then
         the mock enclave believes everybody. Credentials are sealed to the attested key of the boot or, with
-        `kms`, through the mock KMS. ValueError for a directory or an address that cannot be used.
+        `kms`, through the mock KMS. With `duty` an officer grants it, and is the receipts' witness. ValueError for a
+        directory or an address that cannot be used.
         """
         self.directory = checked_directory(directory)
         self._seed = seed
@@ -129,6 +131,7 @@ class Stack:
         self._people: Identities | None = None
         self._with_kms = kms and authenticated
         self._kms: tuple[str, ...] = ()
+        self._with_duty = duty and authenticated
         self._children: list[Child] = []
         self._lock: int | None = None
 
@@ -143,7 +146,8 @@ class Stack:
         self._take_directory()
         if self._authenticated:
             self._people = identities.make(self.directory, DEPLOYMENT, (ENGINE, READER))
-        policy = demo_policy(DEMO_ACCOUNTS, self._people.engine_keys if self._people else None)
+        keys, duty_key = (self._people.engine_keys, self._people.officer.public) if self._people else (None, "")
+        policy = demo_policy(DEMO_ACCOUNTS, keys, duty_key if self._with_duty else "")
         (self.directory / "policy.toml").write_text(policy, encoding="utf-8")
         venues = await self._spawn("venues", "-m", "casemate_mock", "venues", *self._venue_arguments())
         enclave = await self._spawn_enclave()
@@ -156,6 +160,8 @@ class Stack:
         ceremony = asyncio.create_task(self._ceremony())
         try:
             await host.ready_line()
+            if self._with_duty:
+                trust["witness"] = await self._start_duty(attestation)
             done = await ceremony
         finally:
             ceremony.cancel()
@@ -241,6 +247,17 @@ class Stack:
         self._kms += ("--kms-region", said["region"])
         return said
 
+    async def _start_duty(self, attestation: Mapping[str, Any]) -> str:
+        """Start the officer, which grants as soon as there is a document to verify; returns the witness's file."""
+        assert self._people is not None  # noqa: S101 - there is no duty without
+        config = self.directory / "duty.toml"
+        accounts = sorted(account.name for account in DEMO_ACCOUNTS)
+        text = officer.configuration(self.gateway, self._people.officer.key, DEPLOYMENT, accounts, attestation)
+        config.write_text(text, encoding="utf-8")
+        (self.directory / "duty").mkdir(mode=0o700, exist_ok=True)
+        await self._spawn("duty", "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
+        return str(self.directory / officer.WITNESS)
+
     def _ceremony_arguments(self) -> Iterator[str]:
         yield from ("--policy", str(self.directory / "policy.toml"))
         yield from ("--credentials", str(self.directory / "credentials.json"))
@@ -251,6 +268,8 @@ class Stack:
         for admin in self._people.admins[: identities.THRESHOLD]:
             yield from ("--admin", str(admin.key))
         yield from self._kms
+        if self._with_duty:
+            yield "--await-duty"
 
     async def _ceremony(self) -> Any:  # noqa: ANN401 - plain JSON values
         """Have administrators approve policy and credentials, and load both; returns what was done."""

@@ -41,7 +41,7 @@ FOREIGN: Final = {index: measure(b"foreign part %d" % index) for index in (0, 1,
 MARGIN: Final = 2 * SECOND
 LENGTH: Final = 60 * SECOND
 _OPERATOR: Final = "/casemate.dispatch.v1.Operator/"
-_CALLS: Final = {
+_CALLS: Final[dict[str, tuple[Any, str, str]]] = {
     "Attest": (signer_pb2.Attest, "attest", "attested"),
     "Grant": (signer_pb2.DutyGrant, "grant", "granted"),
     "Checkpoint": (signer_pb2.CheckpointRequest, "checkpoint", "checkpoint"),
@@ -106,6 +106,7 @@ class _Handler(grpc.GenericRpcHandler):
         async def serve(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             if method in self._host.lost or "all" in self._host.lost:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lost")
+            answer = b""
             try:
                 answer = self._host.answer(method, data)
             except errors.NotJudged as error:

@@ -24,7 +24,7 @@ class DutyMachine(RuleBasedStateMachine):
     """Boots that a host replaces live on unseen: they are the twins that the grants have to keep apart."""
 
     @initialize(offsets=st.tuples(_OFFSETS, _OFFSETS), fresh=st.booleans())
-    def begin(self, offsets: tuple[int, int], fresh: bool) -> None:
+    def begin(self, offsets: tuple[int, int], fresh: bool) -> None:  # noqa: FBT001 - drawn, passed by name
         self.now = START
         self.officer_offset = 0
         self.fresh = fresh
@@ -66,13 +66,13 @@ class DutyMachine(RuleBasedStateMachine):
         crash=st.sampled_from(["", "", "", "before the write", "after the write"]),
         delivered=st.booleans(),
     )
-    def a_round(self, lost: set[str], replayed: set[str], retire: set[str], crash: str, delivered: bool) -> None:
+    def a_round(self, lost: set[str], replayed: set[str], retire: set[str], crash: str, delivered: bool) -> None:  # noqa: FBT001
         self._round(lost, replayed, retire, crash, delivered)
 
-    def _round(self, lost: set[str], replayed: set[str], retire: set[str], crash: str, delivered: bool) -> None:
+    def _round(self, lost: set[str], replayed: set[str], retire: set[str], crash: str, delivered: bool) -> None:  # noqa: FBT001
         state = read_state(self.written)
         shown: list[Observation] = [
-            Lost(host, Alarm.GATEWAY_LOST, "lost") if host in lost else self._seen(host, host in replayed)
+            Lost(host, Alarm.GATEWAY_LOST, "lost") if host in lost else self._seen(host, replayed=host in replayed)
             for host in ("a", "b")
         ]
         wishes = Wishes(fresh=self.fresh, retire=frozenset(retire))
@@ -98,7 +98,7 @@ class DutyMachine(RuleBasedStateMachine):
             if other.boot != send.boot and isinstance(other.what, Grant) and other.boot not in retired:
                 assert other.what.not_after + MARGIN <= send.what.not_before, (other, send)
 
-    def _seen(self, host: str, replayed: bool) -> Observation:
+    def _seen(self, host: str, *, replayed: bool) -> Observation:
         boot = self.behind[host]
         fresh = seen(boot, self.now, host, self.refused.pop(host, ""))
         kept = self.kept.setdefault(boot.key, [])
@@ -115,7 +115,7 @@ class DutyMachine(RuleBasedStateMachine):
     @rule(host=_HOSTS, seconds=st.sampled_from([0, 30, 60, 61, 64, 66]))
     def a_host_is_cut_off_and_the_other_polled(self, host: str, seconds: int) -> None:
         self.now += seconds * SECOND
-        self._round({host}, set(), set(), "", True)
+        self._round({host}, set(), set(), "", True)  # noqa: FBT003
 
     @rule(which=st.integers(0, 3))
     def the_network_delivers_anything_at_any_time(self, which: int) -> None:
@@ -165,4 +165,4 @@ class DutyMachine(RuleBasedStateMachine):
 
 
 TestDuty = DutyMachine.TestCase
-TestDuty.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestDuty.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

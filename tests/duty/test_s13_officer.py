@@ -12,8 +12,6 @@ from casemate.audit import witness
 from casemate.duty.errors import Held, StateLost
 from casemate.duty.officer import granted
 from casemate.duty.store import FileStore
-from casemate.models import Operation
-from casemate.session.sealer import AttestedSealer
 from signer_api.v1 import signer_pb2
 from tests.duty.hosts import FOREIGN, LENGTH, MARGIN, OLDER, Desk, Host
 from tests.session.session_rig import SECOND, Clock
@@ -21,6 +19,8 @@ from tests.session.session_rig import SECOND, Clock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from casemate.session.sealer import AttestedSealer
 
 
 class World:
@@ -97,7 +97,7 @@ async def test_s13_loss_of_the_officer_stops_new_orders_after_a_grant_and_cancel
         derived = signer_pb2.DerivedRequest(
             account="main",
             client_order_id="kept",
-            operation=signer_pb2.Operation.Value(f"OPERATION_{Operation.CANCEL.name}"),
+            operation="OPERATION_CANCEL",
         )
         assert rig.ask(derived=derived).judged.HasField("request")
         async with on_duty(made):

@@ -75,5 +75,19 @@ def test_the_demonstration_attests_approves_provisions_and_opens_sessions_before
     assert (steps["policy live"][0]["threshold"], steps["policy live"][0]["admins"]) == (2, 3)
     assert steps["policy live"][0]["digest"] == outcome["enclave"]["policy_digest"]
     assert set(steps["keys provisioned"][0]["accounts"]) == set(outcome["by_account"])
+    assert steps["duty granted"][0]["sequence"] > 0
+    assert set(steps["duty granted"][0]["accounts"]) == set(outcome["by_account"])
     assert [step["engine"] for step in steps["session opened"]] == ["demo-engine", "demo-reader"]
     assert len({step["session"] for step in steps["session opened"]}) == 2
+
+
+def test_s9_the_demonstration_ends_with_an_audit_of_its_receipts_against_the_witness(
+    demo: tuple[int, dict[str, Any], str],
+) -> None:
+    _, outcome, _ = demo
+    last = outcome["steps"][-1]
+    assert last["step"] == "receipts verified"
+    assert last["receipts"] > outcome["enclave"]["judged"] >= ORDERS
+    assert last["witnessed"] > 0
+    # Orders that were signed, their cancels and whatever the host asked the venues about.
+    assert last["sent"] >= outcome["orders"]["signed"]

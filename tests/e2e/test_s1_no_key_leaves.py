@@ -1,8 +1,9 @@
 """S1: key material leaves the enclave in no form.
 
-The real enclave service, given its keys directly, behind a wire tap; the real host; the simulated venues. After
-orders of every kind, refusals and abuse, every byte that left the enclave, both processes' logs, the journal and
-the host's memory are searched for every secret: raw, hexadecimal, base64 and URL-encoded.
+The real enclave service behind a wire tap, with sessions, quorum and keys that came in sealed to its boot; the real
+host; the simulated venues. After orders of every kind, refusals and abuse, every byte that went to the enclave and
+left it, both processes' logs, the journal and the host's memory are searched for every secret: raw, hexadecimal,
+base64 and URL-encoded.
 """
 
 import contextlib
@@ -20,8 +21,11 @@ import cbor2
 import grpc
 import pytest
 
-from casemate import HaltIntent, OrderIntent, SyncGateway, UnauthenticatedSealer
+from casemate import HaltIntent, OrderIntent, SyncGateway
 from casemate.errors import CasemateError
+from casemate_mock import identities
+from casemate_mock.config import DEMO_ACCOUNTS
+from casemate_mock.policy_text import DEPLOYMENT, demo_policy
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.e2e import searching
 from tests.e2e.tap import Tap
@@ -36,7 +40,7 @@ class Rig:
     enclave: subprocess.Popen[bytes]
     host: subprocess.Popen[bytes]
     credentials: Mapping[str, Mapping[str, str]]
-    gateway: str
+    profile: str
     tapped: str
 
 
@@ -51,23 +55,25 @@ def _start(directory: Path, stack: contextlib.ExitStack) -> Rig:
     keys = directory / "credentials.json"
     venues = _spawn(directory, stack, "venues", "-m", "casemate_mock", "venues", "--credentials", str(keys))
     said = _ready(venues)
-    policy = directory / "policy.cbor"
-    source = directory / "policy.toml"
-    script = "from casemate_mock import config, policy_text as p; print(p.demo_policy(config.DEMO_ACCOUNTS))"
-    source.write_text(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
-    subprocess.run([sys.executable, "-m", "casemate", "policy", "compile", str(source), "-o", str(policy)], check=True)
+    people = identities.make(directory, DEPLOYMENT, [ENGINE])
+    policy = directory / "policy.toml"
+    policy.write_text(demo_policy(DEMO_ACCOUNTS, people.engine_keys))
     real, tapped = directory / "enclave.sock", directory / "tap.sock"
-    loaded = ("--policy", str(policy), "--credentials", str(keys))
-    arguments = ("-m", "casemate_mock", "enclave", "--listen", f"unix:{real}", *loaded)
+    guarded = ("--quorum", str(people.quorum), "--root", str(directory / "root.pem"))
+    arguments = ("-m", "casemate_mock", "enclave", "--listen", f"unix:{real}", *guarded)
     enclave = _spawn(directory, stack, "enclave", *arguments)
-    _ready(enclave)
+    attestation = _ready(enclave)
     tap = Tap(tapped, real)
     stack.callback(tap.close)
     config = _host_config(directory, tapped, said["venues"])
     host = _spawn(directory, stack, "host", "-m", "host_dispatch", "--config", str(config))
     _ready(host)
     gateway = f"unix:{directory / 'gateway.sock'}"
-    return Rig(directory, tap, enclave, host, json.loads(keys.read_text()), gateway, f"unix:{tapped}")
+    profile = identities.write_profiles(directory, people, gateway, DEPLOYMENT, attestation)[ENGINE]
+    admins = [word for admin in people.admins[:2] for word in ("--admin", str(admin.key))]
+    given = ("--profile", profile, "--policy", str(policy), "--credentials", str(keys), *admins)
+    subprocess.run([sys.executable, "-m", "casemate.demo.ceremony", *given], check=True, capture_output=True)
+    return Rig(directory, tap, enclave, host, json.loads(keys.read_text()), profile, f"unix:{tapped}")
 
 
 def _spawn(directory: Path, stack: contextlib.ExitStack, name: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -158,7 +164,7 @@ def _abuse(rig: Rig) -> None:
 
 
 def test_s1_no_secret_is_in_anything_that_left_the_enclave_nor_in_the_host_after_trading_and_abuse(rig: Rig) -> None:
-    with SyncGateway(rig.gateway, UnauthenticatedSealer(ENGINE)) as gateway:
+    with SyncGateway.connect(rig.profile) as gateway:
         gateway.wait_ready()
         allowed, refused = _trade(gateway)
         _abuse(rig)
@@ -183,7 +189,7 @@ def test_s1_no_secret_is_in_anything_that_left_the_enclave_nor_in_the_host_after
 
 
 def test_s1_the_journal_and_the_logs_hold_no_signature_that_could_still_be_used(rig: Rig) -> None:
-    with SyncGateway(rig.gateway, UnauthenticatedSealer(ENGINE)) as gateway:
+    with SyncGateway.connect(rig.profile) as gateway:
         gateway.wait_ready()
         gateway.balances("okx-spot", "okx")
     kept = b"".join(path.read_bytes() for pattern in ("*.log", "journal.db*") for path in rig.directory.glob(pattern))

@@ -57,7 +57,7 @@ def _audit(*arguments: object) -> tuple[int, dict[str, Any]]:
 
 def test_s9_after_kill_9_the_journal_has_every_receipt_again(tmp_path: Path) -> None:
     async def play() -> dict[str, Any]:
-        stack = Stack(tmp_path / "stack", sessions=True)
+        stack = Stack(tmp_path / "stack")
         try:
             ready = await stack.start()
             order = _order(ready)

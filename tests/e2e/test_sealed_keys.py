@@ -154,7 +154,7 @@ def test_s1_s4_credentials_are_sealed_approved_opened_in_the_enclave_alone_and_s
     credentials = _written(desk)
     enclave_arguments = ("casemate_mock", "enclave", "--listen", f"unix:{desk.place}/enclave.sock")
     enclave, pins = desk.program(
-        "enclave", *enclave_arguments, "--sessions", str(desk.place / "root.pem"), "--quorum", "quorum.cbor"
+        "enclave", *enclave_arguments, "--root", str(desk.place / "root.pem"), "--quorum", "quorum.cbor"
     )
     pcr0 = bytes.fromhex(pins["pcrs"]["0"])
     (desk.place / "key.json").write_text(key_policy(pcr0))

@@ -161,8 +161,8 @@ def test_no_process_of_a_stack_outlives_it(tmp_path: Path, how: str) -> None:
 def test_secrets_of_a_stack_are_readable_by_their_owner_alone(stack: RunningStack, tmp_path: Path) -> None:
     directory = type(tmp_path)(stack.ready["directory"])
     secret = [directory / "credentials.json", *directory.glob("*.key")]
-    # Three administrators, two engines, and the root of the pretended platform.
-    assert len(secret) == 1 + 3 + 2 + 1
+    # Three administrators, two engines, the duty officer, and the root of the pretended platform.
+    assert len(secret) == 1 + 3 + 2 + 1 + 1
     assert [file.name for file in secret if file.stat().st_mode & 0o077] == []
 
 

@@ -127,30 +127,30 @@ def duty_grant(arguments: argparse.Namespace) -> int:
     """Grant once: 0 if the boot's own signature shows the grant in force."""
     config = _config(arguments.config)
     done = asyncio.run(_until(config, granted, arguments.wait, fresh=arguments.fresh))
-    return _said(arguments, _store(config).read(), done=done)
+    return _said(arguments, _read(config), done=done)
 
 
 def duty_retire(arguments: argparse.Namespace) -> int:
     """Retire: 0 once the boot's own signature says so."""
     config = _config(arguments.config)
-    store = _store(config)
     begun = time.monotonic()
-    gateway, boot = _to_retire(store.read(), arguments.gateway, {each.name for each in config.targets})
-    store.ask(gateway)
-    try:
-        done = asyncio.run(_until(config, lambda decision: _retired(decision.state, boot), arguments.wait))
-    except Held:
-        done = _wait(lambda: _retired(store.read(), boot), arguments.wait)
-    store.done(gateway)
+    with contextlib.closing(_store(config)) as store:
+        gateway, boot = _to_retire(store.read(), arguments.gateway, {each.name for each in config.targets})
+        store.ask(gateway)
+        try:
+            done = asyncio.run(_until(config, lambda decision: _retired(decision.state, boot), arguments.wait))
+        except Held:
+            done = _wait(lambda: _retired(store.read(), boot), arguments.wait)
+        store.done(gateway)
+        state = store.read()
     if done:
         note(f"retired in {time.monotonic() - begun:.1f} s: it cancels and reads; a successor gets duty at once")
-    return _said(arguments, store.read(), done=done)
+    return _said(arguments, state, done=done)
 
 
 def duty_status(arguments: argparse.Namespace) -> int:
     """Show the state: 0 if a boot holds duty."""
-    config = _config(arguments.config)
-    state = _store(config).read()
+    state = _read(_config(arguments.config))
     holder = state.boots.get(state.holder)
     done = holder is not None and bool(holder.taken) and not holder.retired and time.time_ns() < holder.until
     return _said(arguments, state, done=done)
@@ -182,7 +182,7 @@ async def _until(config: Config, done: Callable[[Decision], bool], wait_s: float
         await officer.begin()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while not done(await officer.round()):
+                while not done(await officer.round()):  # noqa: ASYNC110 - asks others, who tell nobody
                     await asyncio.sleep(min(config.poll_s, 0.2))
                 return True
     finally:
@@ -206,6 +206,11 @@ def _config(path: Path) -> Config:
 
 def _store(config: Config) -> Store:
     return open_store(config.state, config.terms.deployment)
+
+
+def _read(config: Config) -> State:
+    with contextlib.closing(_store(config)) as store:
+        return store.read()
 
 
 def _officer(config: Config, reporter: Reporter, *, fresh: bool) -> Officer:

@@ -63,6 +63,8 @@ def _status_lines(found: models.Status) -> Iterator[str]:
             yield "WARNING: this enclave is the development stand-in: it believes every sender's name"
         for halt in enclave.halts:
             yield f"HALT {_named(halt)}"
+        if enclave.duty is not None and enclave.duty.required:
+            yield f"duty:    {_duty_words(enclave.duty)}"
     paused = ", PAUSED" if found.paused else ""
     yield f"host:    {found.version}, journal at {found.journal_sequence}, unresolved {found.unresolved}{paused}"
     rows = [
@@ -77,6 +79,14 @@ def _status_lines(found: models.Status) -> Iterator[str]:
     ]
     if rows:
         yield from table(["venue", "health", "connections", "queued", "reason"], rows)
+
+
+def _duty_words(duty: models.DutyStatus) -> str:
+    if duty.retired:
+        return "RETIRED: this boot signs cancels and reads only"
+    if not duty.accounts:
+        return "NO GRANT: new orders are refused"
+    return f"grant {duty.sequence} for {len(duty.accounts)} accounts"
 
 
 def _named(halt: models.Halt) -> str:

@@ -162,6 +162,19 @@ def _wait_for_enclave(gateway: SyncGateway) -> None:
         time.sleep(_POLL_S)
 
 
+def _duty(gateway: SyncGateway) -> dict[str, Any]:
+    """Wait for the officer's grant; raises NotReady."""
+    until = time.monotonic() + _START_S
+    while True:
+        duty = gateway.status().enclave.duty
+        if duty is not None and duty.accounts:
+            return {"sequence": duty.sequence, "not_after": duty.not_after, "accounts": list(duty.accounts)}
+        if time.monotonic() > until:
+            message = "no duty was granted"
+            raise NotReady("NO_DUTY", message, retry_can_help=True)
+        time.sleep(_POLL_S)
+
+
 def _where(arguments: argparse.Namespace) -> tuple[Endpoint, Way]:
     if not arguments.profile:
         return Endpoint(target=arguments.unauthenticated_gateway), InClear()
@@ -183,7 +196,8 @@ def _run(arguments: argparse.Namespace) -> dict[str, Any]:
     with SyncGateway(endpoint, UnauthenticatedSealer("")) as gateway:
         gateway.wait_ready(_START_S)
         _wait_for_enclave(gateway)
-        return load(gateway, policy, credentials, way, admins)
+        done = load(gateway, policy, credentials, way, admins)
+        return done | ({"duty": _duty(gateway)} if arguments.await_duty else {})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -195,6 +209,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--policy", required=True, type=Path, metavar="POLICY.toml")
     parser.add_argument("--credentials", required=True, type=Path, metavar="FILE.json")
     parser.add_argument("--admin", action="append", default=[], type=Path, metavar="KEY")
+    parser.add_argument("--await-duty", action="store_true", help="wait until duty is granted")
     parser.add_argument("--kms-key", metavar="KEY", help="seal through KMS")
     parser.add_argument("--kms-endpoint", metavar="URL")
     parser.add_argument("--kms-region", metavar="NAME")

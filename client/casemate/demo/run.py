@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.calls import SECOND
-from casemate.demo import account, play, steps, summary
+from casemate.demo import account, play, receipts, steps, summary
 from casemate.demo.plan import plan_orders
 from casemate.demo.stack import DemoStack, has_kms
 from casemate.demo.tape import generate, read_tape
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from casemate.session import AttestedSealer
 
 _VALIDITY_NS: Final = 50 * SECOND
+# The officer looks five times a second.
+_WITNESSED_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ async def run(options: Options, show: Show) -> Outcome:
     trades = read_tape(options.tape) if options.tape else generate(options.orders, options.seed)
     random = Random(options.seed)  # noqa: S311 - a demonstration's shape, no secret
     show.say("starting the simulated venues, the mock enclave and the host")
-    async with DemoStack(("--kms",) if has_kms() else ()) as stack:
+    async with DemoStack((*(("--kms",) if has_kms() else ()), "--duty")) as stack:
         markets = stack.markets()
         planned = plan_orders(trades, markets, options.orders, random)
         # One engine that may trade, one that may not.
@@ -113,7 +116,10 @@ async def run(options: Options, show: Show) -> Outcome:
             show.say("closing orders and reading the journal")
             await play.close_orders(gateway, played, _filled(book))
             status = await gateway.status()
-    problems = account.problems_of(played, book)
+            show.say("checking every receipt against the witness")
+            audited = await _audited(stack, show)
+    problems = account.problems_of(played, book) + audited.problems
+    done += audited.steps
     return Outcome(
         options=options,
         steps=done,
@@ -136,8 +142,26 @@ async def _steps(
         yield step
     yield steps.approved(stack, await gateway.status())
     yield steps.provisioned(stack)
+    yield steps.on_duty(stack)
     for name, sealer in sealers.items():
         yield await steps.opened(gateways[name], sealer, name)
+
+
+class _Audited(NamedTuple):
+    steps: list[Step]
+    problems: list[str]
+
+
+async def _audited(stack: DemoStack, show: Show) -> _Audited:
+    """Check the receipts, once the witness has seen the last of them."""
+    pins = stack.profile(stack.engine).pins
+    assert pins is not None  # noqa: S101 - the stack's profiles have them
+    await asyncio.sleep(_WITNESSED_S)
+    step, problems = await asyncio.to_thread(receipts.verified, stack.journal, stack.witness, pins)
+    if step is None:
+        return _Audited([], problems)
+    show.step(step)
+    return _Audited([step], problems)
 
 
 def _gateway(target: str, sealer: AttestedSealer) -> Gateway:

@@ -133,6 +133,16 @@ class DemoStack:
         return dict(self._said["done"])
 
     @property
+    def journal(self) -> str:
+        """The host's journal."""
+        return str(self._said["journal"])
+
+    @property
+    def witness(self) -> str:
+        """What the duty officer saw of the receipts' heads."""
+        return str(self._said["witness"])
+
+    @property
     def pids(self) -> Mapping[str, int]:
         """Process ids by part: venues, enclave, host."""
         return dict(self._said["pids"])

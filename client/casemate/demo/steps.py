@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NONCE_BYTES: Final = 32
 _NS_IN_MS: Final = 1_000_000
+_NS_IN_S: Final = 1_000_000_000
 _SHOWN: Final = 12
 
 
@@ -101,6 +102,17 @@ def provisioned(stack: DemoStack) -> Step:
         "keys provisioned",
         f"{len(done['accounts'])} accounts, each signed by {quorum['threshold']}, {how}",
         {"accounts": done["accounts"], "sealed": done["sealed"]},
+    )
+
+
+def on_duty(stack: DemoStack) -> Step:
+    """The grant in force: new orders need one."""
+    duty = stack.done["duty"]
+    left = (duty["not_after"] - time.time_ns()) // _NS_IN_S
+    return Step(
+        "duty granted",
+        f"grant {duty['sequence']} for {len(duty['accounts'])} accounts, the whole of every limit, good for {left} s more",
+        {"sequence": duty["sequence"], "not_after": duty["not_after"], "accounts": duty["accounts"]},
     )
 
 

@@ -28,6 +28,7 @@ from casemate.duty.model import (
     Lost,
     Raised,
     Retire,
+    Seen,
     Send,
     Wishes,
 )
@@ -35,7 +36,7 @@ from casemate.duty.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from casemate.duty.model import Checkpoint, Halt, Observation, Seen, State, Terms
+    from casemate.duty.model import Checkpoint, Halt, Observation, State, Terms
 
 # Old boots that are over are forgotten beyond this many.
 KEPT_BOOTS: Final = 64
@@ -47,7 +48,8 @@ _NOTHING: Final = Wishes()
 def decide(state: State, seen: Sequence[Observation], terms: Terms, now: int, wishes: Wishes = _NOTHING) -> Decision:
     """Return what to write, send and say. ``seen`` has the gateways in the operator's order of preference."""
     round_ = _Round(state, terms, now, wishes)
-    healthy = [each for each in seen if round_.witness(each)]
+    healthy = [each for each in seen if round_.witness(each) and isinstance(each, Seen)]
+    healthy = [each for each in healthy if each.boot in round_.state.boots]
     if wishes.look_only:
         return Decision(round_.state, (), tuple(round_.alarms))
     for each in healthy:
@@ -138,7 +140,9 @@ class _Round:
         half = boot.grant.not_after - (boot.grant.not_after - boot.grant.not_before) // 2
         # What it had taken is in force no more, or not for all: the policy changed under it.
         ended = boot.taken == boot.grant.sequence and boot.witnessed.covered != boot.grant.accounts
-        if self._now >= half or ended:
+        # The enclave takes no grant that ends before an earlier one: after its clock went back the officer waits.
+        longer = self._now + self._terms.length - self._terms.margin > boot.until
+        if (self._now >= half or ended) and longer:
             self._issue(each)
         elif boot.witnessed.granted < boot.grant.sequence:
             self.sends.append(Send(gateway=each.gateway, boot=each.boot, what=boot.grant))
@@ -201,13 +205,15 @@ class _Round:
         self.sends.append(Send(gateway=each.gateway, boot=each.boot, what=grant))
 
     def _halts(self, before: bytes) -> tuple[Halt, ...]:
-        """Return what was in force in the boots before, as far as they were witnessed."""
-        found: tuple[Halt, ...] = ()
-        while before and (last := self.state.boots.get(before)) is not None:
-            found = (*found, *last.witnessed.halts)
-            # Who took a grant took the HALTs of who was before it.
-            before = b"" if last.taken else last.before
-        return found
+        """Return what was in force in the boot before, as far as it was witnessed or told."""
+        last = self.state.boots.get(before)
+        if last is None:
+            return ()
+        # Who was not seen with a grant may not have taken what it was told, nor what it was to continue from.
+        if last.taken or last.grant is None:
+            return last.witnessed.halts
+        carried = last.grant.continues.checkpoint.halts if last.grant.continues else ()
+        return _together((*last.witnessed.halts, *last.grant.halts), carried)
 
     def _continues(self, before: bytes, begin: int) -> Continues | None:
         last = self.state.boots.get(before)
@@ -225,13 +231,14 @@ class _Round:
         if self.state.boots.get(key) == boot:
             return
         boots = {**self.state.boots, key: boot}
-        over = self._over(boots)[: max(0, len(boots) - KEPT_BOOTS)]
+        over = self._over(boots, key)[: max(0, len(boots) - KEPT_BOOTS)]
         forgotten = max([self.state.forgotten, *(boots.pop(each).until for each in over)])
         self.state = replace(self.state, boots=boots, forgotten=forgotten)
 
-    def _over(self, boots: dict[bytes, Boot]) -> list[bytes]:
+    def _over(self, boots: dict[bytes, Boot], put: bytes) -> list[bytes]:
         """Return the boots that may be forgotten once there are many, the longest unseen first."""
-        named = {self.state.holder, *(boot.before for boot in boots.values() if not boot.taken)}
+        holder = boots.get(self.state.holder)
+        named = {put, self.state.holder, holder.before if holder else b""}
         spare = [key for key, boot in boots.items() if key not in named and boot.until < self._now and not boot.forked]
         return sorted(spare, key=lambda key: boots[key].witnessed.time)
 

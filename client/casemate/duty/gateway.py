@@ -112,7 +112,7 @@ class Gateway:
             boot=self._boot,
             pcr0=self._pcr0,
             checkpoint=shown,
-            alive=not getattr(answer, "stored", False),
+            alive=not answer.stored,
             refused=str(self._refused) if refused else "",
             field=self._refused.field if refused else "",
         )

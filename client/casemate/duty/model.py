@@ -59,8 +59,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A verified checkpoint: its signed bytes, and what of it matters here. ``granted``: the grant in force, or
-    0; ``covered``: its accounts.
+    """A verified checkpoint: its signed bytes, and what of it matters here.
+
+    ``granted``: the grant in force, or 0; ``covered``: its accounts.
     """
 
     data: bytes

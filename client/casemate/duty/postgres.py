@@ -1,4 +1,4 @@
-"""The state in PostgreSQL: one row a deployment. The hold is an advisory lock of the session; the fence is the revision.
+"""The state in PostgreSQL, one row a deployment: an advisory lock of the session holds it, the revision is the fence.
 
 Should the session end unnoticed (a fail-over of the database, a network that forgot the connection), another officer
 can take the lock; the first one's next write then finds another revision, or no connection, and ends it. Needs psycopg

@@ -1,4 +1,4 @@
-"""What the officer says: one line an event, in words or as JSON; an alarm when it begins, once a minute, and its end."""
+"""What the officer says: one line an event, in words or as JSON; of an alarm its begin, each minute, and its end."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import types
 import typing
@@ -25,15 +26,14 @@ def state_text(state: State) -> str:
 
 def read_state(text: str) -> State:
     """Read a state; raises StateLost for anything that `state_text` did not write."""
-    try:
+    state = None
+    with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
         document = json.loads(text)
-        if document["format"] != FORMAT:
-            raise ValueError
-        state = _made(State, document["state"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        message = "the state is damaged or of another version: restore it, or see docs/duty-officer.md"
-        raise StateLost(message) from None
-    return typing.cast("State", state)
+        state = _made(State, document["state"]) if document["format"] == FORMAT else None
+    if not isinstance(state, State):
+        message = "the state is damaged or of another version: see docs/duty-officer.md"
+        raise StateLost(message)
+    return state
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - plain JSON values
