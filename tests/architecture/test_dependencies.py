@@ -24,6 +24,8 @@ PROVIDES = {
     "grpcio-health-checking": {"grpc_health"},
     "grpcio-reflection": {"grpc_reflection"},
     "grpcio-status": {"grpc_status"},
+    "opentelemetry-sdk": {"opentelemetry"},
+    "prometheus-client": {"prometheus_client"},
     "protobuf": {"google.protobuf"},
 }
 
