@@ -16,6 +16,7 @@ from casemate.cli import (
     audit,
     doctor,
     duty,
+    logon,
     operate,
     policy,
     provision,
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     trade.add_submit(commands)
     trade.add_cancel(commands)
     trade.add_orders(commands)
+    logon.add_logon(commands)
     operate.add_status(commands)
     operate.add_halt(commands)
     operate.add_resume(commands)
