@@ -52,6 +52,9 @@ def test_s9_every_decision_is_in_the_chain_with_its_intent_verdict_and_request(r
     said = [cbor2.loads(receipt) for receipt in page(rig).receipts]
     assert [each["kind"] for each in said] == ["boot", "policy", "credential", "decision", "decision"]
     assert [each["seq"] for each in said] == list(range(5))
+    # What the approval is of, which anybody can compute who has it: here the credential itself.
+    credential = cbor2.dumps({"apiKey": "k" * 64, "secret": "s" * 64}, canonical=True)
+    assert (said[2]["account"], said[2]["digest"]) == ("main", hashlib.sha256(credential).digest())
     allowed, refused = said[3:]
     assert (allowed["verdict"], allowed["rule"]) == (ALLOWED, yes.verdict.rule)
     assert (refused["verdict"], refused["rule"]) == (REFUSED, no.verdict.rule)
