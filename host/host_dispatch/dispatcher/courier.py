@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from host_dispatch.dispatcher.lane import Rank
 from host_dispatch.outcome import WRITES, ErrorClass, Operation, OrderState, Reading, narrow
 from host_dispatch.transport.base import NotSentError, ReplyLostError
+from host_dispatch.venues.authorities import authority_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,12 @@ class Courier:
 
         ``may_leave`` is asked right before the first byte does (D4).
         """
+        authority = authority_of(signed.url)
+        if authority not in site.authorities:
+            self._counters.add("not_sent")
+            _log.error("a signed URL leads elsewhere", extra={"fields": {"venue": site.name, "authority": authority[:80]}})
+            message = f"the signed URL does not lead to {site.name}"
+            raise NotSentError(message)
         try:
             reply = await self._transport.send(signed, self._timeout_ms, may_leave)
         except NotSentError as error:

@@ -8,6 +8,7 @@ from dispatch_api.v1 import dispatch_pb2 as wire
 from host_dispatch.dispatcher.lane import Gate, Lane
 from host_dispatch.dispatcher.limits import Budget
 from host_dispatch.dispatcher.settings import VenueSettings
+from host_dispatch.venues.authorities import AUTHORITIES
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,6 +37,8 @@ class Site:
         self.name = name
         self.reader = reader
         self.gate = Gate(Budget(reader, settings.venues.get(name, VenueSettings()).limits))
+        # Where its requests may go.
+        self.authorities = AUTHORITIES.get(name, frozenset()) | settings.venues.get(name, VenueSettings()).connect.keys()
         self.lanes: dict[str, Lane] = {}
         self._settings = settings
         self._loop = loop
