@@ -43,6 +43,8 @@ def _add_enclave(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     enclave.add_argument("--quorum", type=Path, metavar="FILE", help="quorum.cbor: whose approvals it takes")
     text = "root certificate of its attestation documents, to be pinned; made here, with its key, if it is not there"
     enclave.add_argument("--root", type=Path, metavar="ROOT.pem", help=text)
+    text = "how many milliseconds the module's clock is ahead, read anew for every document; 0 without a file"
+    enclave.add_argument("--clock-skew", type=Path, metavar="FILE", help=text)
     text = "believe every sender's name and take every policy and credential as approved"
     enclave.add_argument("--unauthenticated", action="store_true", help=text)
     text = "only with --unauthenticated: load this compiled policy at start"
@@ -147,7 +149,8 @@ def _run_enclave(arguments: argparse.Namespace) -> None:
         message = "enclave: --quorum with --root, or --unauthenticated (with --policy and --credentials or without)"
         raise _WrongUseError(message)
     else:
-        run = enclave_process.run(arguments.listen, root=arguments.root, quorum=arguments.quorum)
+        guard = {"root": arguments.root, "quorum": arguments.quorum, "skew": arguments.clock_skew}
+        run = enclave_process.run(arguments.listen, **guard)
     try:
         asyncio.run(run)
     except enclave_process.BootEnded as error:

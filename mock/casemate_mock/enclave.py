@@ -6,6 +6,7 @@ measures it, and its memory is open to its machine. In the unauthenticated mode 
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -13,12 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from casemate_mock.fake_nitro import ClearKeys, EverybodyApproves, EverybodyAuthenticates
 from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
 from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.drift import Drift
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Authority, Clock, KeysIn
@@ -30,7 +33,8 @@ from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.session.table import Session
-from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
+from enclave_signer.system import KeptClock, SystemClock, SystemRandomness, pause_counter
+from enclave_signer.timekeeping import Timekeeper
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
@@ -43,6 +47,10 @@ _LOUD_SESSIONS = (
     "casemate-mock enclave: nobody measured this process, and its host can read its memory. Give it no key of value.\n"
 )
 
+_NS_IN_MS = 1_000_000
+# How often the clock is held against the module's: whoever tries it out need not wait.
+_COMPARED_S = 1.0
+
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.
 MEASUREMENTS = {index: measure(b"casemate-mock part %d" % index) for index in (0, 1, 2)}
 
@@ -54,15 +62,17 @@ def make_service(
     admins: Admins | None = None,
     pauses: Callable[[], Pauses] = Pauses,
     end: Callable[[], None] = lambda: None,
+    module: FakeNsm | None = None,
+    drift: Drift | None = None,
 ) -> Service:
     """Build the real service over the stand-ins. ``clock`` replaces the system's.
 
     With a ``chain`` its sessions are the real ones, over a pretended security module of that chain; policies and
     credentials are still taken as approved. With ``admins`` as well it is the shipped enclave in all but the module:
-    their approvals are needed, and credentials come in sealed only.
+    their approvals are needed, and credentials come in sealed only. ``drift`` is of the clock against ``module``'s.
     """
     clock = clock or SystemClock()
-    sessions = make_sessions(clock, chain) if chain else None
+    sessions = make_sessions(clock, chain, module) if chain else None
     boot_key = sessions.keys.receipts if sessions else make_boot_key(SystemRandomness())
     authority = Quorum(admins, boot_key.public_bytes()) if admins else EverybodyApproves()
     return Service(
@@ -75,6 +85,7 @@ def make_service(
         pauses=pauses,
         boot_key=boot_key,
         end=end,
+        drift=drift,
     )
 
 
@@ -85,15 +96,27 @@ def _keys_in(authority: Authority, sessions: Sessions | None, *, clear: bool) ->
     return ClearKeys(authority, sealed) if clear else sealed
 
 
-def make_sessions(clock: Clock, chain: FakeChain) -> Sessions:
-    """Build the real sessions over one boot of a pretended security module."""
-    nsm = FakeNsm(
-        chain=chain,
-        now_ms=lambda: clock.now_ns() // 1_000_000,
-        random_bytes=SystemRandomness().bytes,
-        measurements=MEASUREMENTS,
-    )
-    return Sessions(clock, SystemRandomness(), nsm)
+def make_sessions(clock: Clock, chain: FakeChain, module: FakeNsm | None = None) -> Sessions:
+    """Build the real sessions over one boot of a pretended security module: one on the same clock if none is given."""
+    return Sessions(clock, SystemRandomness(), module or make_module(chain, lambda: clock.now_ns() // _NS_IN_MS))
+
+
+def make_module(chain: FakeChain, now_ms: Callable[[], int]) -> FakeNsm:
+    """Build one boot of a pretended security module with a clock of its own."""
+    return FakeNsm(chain=chain, now_ms=now_ms, random_bytes=SystemRandomness().bytes, measurements=MEASUREMENTS)
+
+
+def skewed(skew: Path | None) -> Callable[[], int]:
+    """Return the machine's clock in milliseconds UTC, ahead by as many as that file says now; none for no number."""
+
+    def now_ms() -> int:
+        ahead = 0
+        if skew is not None:
+            with contextlib.suppress(OSError, ValueError):
+                ahead = int(skew.read_text(encoding="ascii"))
+        return SystemClock().now_ns() // _NS_IN_MS + ahead
+
+    return now_ms
 
 
 def session_keeper(service: Service) -> Sessions:
@@ -156,15 +179,46 @@ class BenchChain:
 
 
 async def serve(
-    listen: str, *, clock: Clock | None = None, chain: FakeChain | None = None, admins: Admins | None = None
+    listen: str,
+    *,
+    clock: Clock | None = None,
+    chain: FakeChain | None = None,
+    admins: Admins | None = None,
+    skew: Path | None = None,
 ) -> None:
     """Serve on `listen` (unix:PATH or 127.0.0.1:PORT) until cancelled, or until the boot ends, which raises BootEnded.
 
-    Raises ValueError if it cannot be bound.
+    With a ``chain`` and without a ``clock`` of the caller's its own clock is compared with the module's every second,
+    as the shipped enclave does every half a minute; the file ``skew`` says by how many milliseconds the module's is
+    ahead of the machine's, and may change. Raises ValueError if the address cannot be bound.
     """
     ended = asyncio.Event()
-    if await serve_until_ended(_server(listen, clock, chain, admins, ended.set), ended):
-        raise BootEnded
+    timed = _Timed.made(chain, skew) if chain is not None and clock is None else None
+    server = _server(listen, timed.clock if timed else clock, chain, admins, ended.set, timed)
+    keeping = asyncio.create_task(timed.keeper.keep(_COMPARED_S)) if timed else None
+    try:
+        if await serve_until_ended(server, ended):
+            raise BootEnded
+    finally:
+        if keeping is not None:
+            keeping.cancel()
+
+
+class _Timed(NamedTuple):
+    """A clock that is held against a module's."""
+
+    clock: KeptClock
+    module: FakeNsm
+    drift: Drift
+    keeper: Timekeeper
+
+    @classmethod
+    def made(cls, chain: FakeChain, skew: Path | None) -> "_Timed":
+        """Compare once: nothing is signed before."""
+        clock, module, drift = KeptClock(), make_module(chain, skewed(skew)), Drift()
+        keeper = Timekeeper(clock, module, drift)
+        keeper.compare()
+        return cls(clock, module, drift, keeper)
 
 
 class BootEnded(Exception):
@@ -192,10 +246,19 @@ def _server(
     chain: FakeChain | None = None,
     admins: Admins | None = None,
     end: Callable[[], None] = lambda: None,
+    timed: _Timed | None = None,
 ) -> Server:
     sys.stderr.write(_LOUD_SESSIONS if admins else _LOUD)
     counter = pause_counter()
-    service = make_service(clock=clock, chain=chain, admins=admins, pauses=lambda: counter.pauses, end=end)
+    service = make_service(
+        clock=clock,
+        chain=chain,
+        admins=admins,
+        pauses=lambda: counter.pauses,
+        end=end,
+        module=timed.module if timed else None,
+        drift=timed.drift if timed else None,
+    )
     try:
         return Server(service.handle, listen, counter.watch, between=service.sign_head)
     except CannotListen as error:

@@ -21,14 +21,14 @@ _CALL = "/casemate.signer.v1.Signer/Call"
 _START_S = 10.0
 
 
-async def run(listen: str, *, root: Path, quorum: Path) -> None:
+async def run(listen: str, *, root: Path, quorum: Path, skew: Path | None = None) -> None:
     """Serve on `listen` until told to stop: real sessions, the quorum of that file, credentials sealed only.
 
     What a verifier has to pin is in `root`, made if it is not there, and is said when ready. Raises ValueError, and
-    BootEnded where a sealed bundle ended the boot.
+    BootEnded where a sealed bundle ended the boot. ``skew``: file with the milliseconds that the module is ahead.
     """
     chain, admins = FakeChain.kept(root), read_quorum(quorum)
-    serving = asyncio.create_task(serve(listen, chain=chain, admins=admins))
+    serving = asyncio.create_task(serve(listen, chain=chain, admins=admins, skew=skew))
     pcrs = {str(index): value.hex() for index, value in MEASUREMENTS.items()}
     await _until_told(listen, serving, (), {"root": str(root), "pcrs": pcrs})
 

@@ -229,6 +229,7 @@ class Stack:
         options = ["--unauthenticated"]
         if self._people:
             options = ["--quorum", str(self._people.quorum), "--root", str(self.directory / "nitro-root.pem")]
+            options += ["--clock-skew", str(self.directory / "clock-skew-ms")]
         listen = f"unix:{self.directory / _ENCLAVE_SOCKET}"
         return await self._spawn("enclave", "-m", "casemate_mock", "enclave", "--listen", listen, *options)
 
