@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SIGNED = signer_pb2.SignedRequest(
     method="WEBSOCKET", url="wss://stream.example/private", body=b'{"op":"login","sign":"a-live-one"}', valid_until=77
 )
+TOKEN = "listen-key-1"
 
 
 class Sealer:
@@ -52,13 +53,13 @@ class Sealer:
         raise AssertionError
 
 
-def reply(request: bytes, digest: bytes | None = None, **fields: str) -> dispatch_pb2.LogonReply:
+def reply(request: bytes, digest: bytes | None = None, token: str = "") -> dispatch_pb2.LogonReply:
     verdict = signer_pb2.Verdict(decision=signer_pb2.DECISION_ALLOW, rule="grant:stream")
     proven = signer_pb2.VerdictProof(
         verdict=verdict.SerializeToString(),
         request_digest=hashlib.sha256(request).digest() if digest is None else digest,
     )
-    return dispatch_pb2.LogonReply(verdict=verdict, proof=proven, request=request, **fields)
+    return dispatch_pb2.LogonReply(verdict=verdict, proof=proven, request=request, token=token)
 
 
 def read(answer: dispatch_pb2.LogonReply) -> LogonResult:
@@ -85,7 +86,7 @@ def test_s6_another_message_than_the_enclaves_is_refused_by_the_engine() -> None
 
 def test_s6_the_proven_verdict_counts_and_not_the_hosts() -> None:
     refused = signer_pb2.Verdict(decision=signer_pb2.DECISION_REFUSE, rule="logon")
-    answer = reply(b"", b"", token="made-up")
+    answer = reply(b"", b"", TOKEN)
     answer.proof.verdict = refused.SerializeToString()
     result = read(answer)
     assert (result.verdict.decision, result.verdict.rule, result.granted) == (Decision.REFUSE, "logon", False)
@@ -93,7 +94,7 @@ def test_s6_the_proven_verdict_counts_and_not_the_hosts() -> None:
 
 def test_s6_neither_message_nor_token_is_in_a_repr() -> None:
     assert "a-live-one" not in repr(read(reply(SIGNED.SerializeToString())))
-    assert "listen-key-1" not in repr(read(reply(b"", b"", token="listen-key-1")))
+    assert TOKEN not in repr(read(reply(b"", b"", TOKEN)))
 
 
 def test_a_logon_says_account_and_venue_and_no_symbol() -> None:

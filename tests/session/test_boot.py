@@ -154,8 +154,8 @@ def test_a_document_of_a_module_without_certificates_is_issued_and_never_handed_
     rig.clock.now += 1_000_000
     second = rig.ask(attest=signer_pb2.Attest()).attested.document
     assert read_facts(second).timestamp_ms == read_facts(first).timestamp_ms + 1
+    now = rig.clock.now // 1_000_000
     with pytest.raises(AttestationError):
-        now = rig.clock.now // 1_000_000
         verify(second, at=now, pcrs={0: MEASUREMENTS[0]}, nonce=None, max_age_ms=60_000, root=rig.chain.root)
 
 

@@ -48,7 +48,9 @@ class Courier:
         authority = authority_of(signed.url)
         if authority not in site.authorities:
             self._counters.add("not_sent")
-            _log.error("a signed URL leads elsewhere", extra={"fields": {"venue": site.name, "authority": authority[:80]}})
+            _log.error(
+                "a signed URL leads elsewhere", extra={"fields": {"venue": site.name, "authority": authority[:80]}}
+            )
             message = f"the signed URL does not lead to {site.name}"
             raise NotSentError(message)
         try:

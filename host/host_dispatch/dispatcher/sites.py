@@ -38,7 +38,9 @@ class Site:
         self.reader = reader
         self.gate = Gate(Budget(reader, settings.venues.get(name, VenueSettings()).limits))
         # Where its requests may go.
-        self.authorities = AUTHORITIES.get(name, frozenset()) | settings.venues.get(name, VenueSettings()).connect.keys()
+        self.authorities = (
+            AUTHORITIES.get(name, frozenset()) | settings.venues.get(name, VenueSettings()).connect.keys()
+        )
         self.lanes: dict[str, Lane] = {}
         self._settings = settings
         self._loop = loop
