@@ -88,6 +88,8 @@ class Signing:
         # What the receipt of the intent at hand will say: the rule, and what limits counted.
         self._rule = ""
         self._charged = _NOTHING
+        # What the answer is made of, where it was made from parts just now.
+        self._made: encode.Parts | None = None
 
     def policy_changed(self) -> None:
         """Forget what was encoded for the policy before."""
@@ -104,7 +106,7 @@ class Signing:
         engine, since, prove = self._identify(session, sealed.counter, raw, mac)
         intent = decode_intent(raw)
         now = self._now()
-        self._charged = _NOTHING
+        self._charged, self._made = _NOTHING, None
         try:
             if intent.created_at < since:
                 raise _before_session(intent.created_at, since)
@@ -113,9 +115,11 @@ class Signing:
             verdict, rule = ALLOWED, self._rule
         except Refused as refusal:
             answer = self._no(refusal)
+            # What was made before the refusal is not the answer.
+            self._made = None
             verdict, rule = REFUSED, refusal.rule
         # From here on nothing may leave unless all of it is made: what fails answers INTERNAL (S9, S10).
-        parts = encode.parts(answer)
+        parts = self._made or encode.parts(answer)
         digest = hashlib.sha256(parts.signed).digest() if parts.signed else b""
         receipt = self._chain.decision(
             now,
@@ -268,6 +272,7 @@ class Signing:
             worth = case.worth()
             verdict = encode.with_notional(verdict, worth)
             self._charged = worth if case.seat.desk.uses == 1 else case.charged()
+        self._made = encode.Parts(verdict, signed, repeated=False)
         return encode.allowed(verdict, signed)
 
     def _again(self, repeat: Repeat) -> bytes:
