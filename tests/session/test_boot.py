@@ -166,7 +166,7 @@ def test_the_shipped_enclave_wires_its_security_module_to_sessions_clock_and_ent
     class Told(Exception):
         pass
 
-    def listen(handle: Any, *_: object) -> NoReturn:
+    def listen(handle: Any, *_: object, **__: object) -> NoReturn:
         made.append(handle.__self__)
         raise Told
 
