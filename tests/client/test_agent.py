@@ -52,9 +52,7 @@ class Engine:
         return reply
 
     async def status(self) -> agent_pb2.AgentStatus:
-        reply: agent_pb2.AgentStatus = await self.call(
-            "Status", agent_pb2.AgentStatusRequest(), agent_pb2.AgentStatus
-        )
+        reply: agent_pb2.AgentStatus = await self.call("Status", agent_pb2.AgentStatusRequest(), agent_pb2.AgentStatus)
         return reply
 
 
@@ -192,9 +190,7 @@ def test_a_restart_of_the_enclave_is_over_before_the_engine_notices(front: Front
     asyncio.run(trade())
 
 
-def test_s12_an_intent_that_met_an_ended_session_is_unknown_and_not_sealed_again(
-    front: Front, tmp_path: Path
-) -> None:
+def test_s12_an_intent_that_met_an_ended_session_is_unknown_and_not_sealed_again(front: Front, tmp_path: Path) -> None:
     async def trade() -> None:
         async with running(front, tmp_path) as (engine, _):
             await engine.create(order())
@@ -292,7 +288,7 @@ def test_the_socket_is_its_owners_alone_and_is_not_taken_from_another_agent(fron
     async def serve() -> None:
         async with running(front, tmp_path):
             assert (tmp_path / "agent.sock").stat().st_mode & 0o777 == 0o600
-            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm")
+            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm", clock=int)
             with pytest.raises(CannotListen, match="another process"):
                 await second.start()
         assert not (tmp_path / "agent.sock").exists()
