@@ -114,7 +114,8 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path: Path) -> None:
 
 
 def test_a_command_without_key_and_pins_sends_nothing_and_says_what_is_missing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "casemate", "halt", "--gateway", f"unix:{tmp_path}/nobody.sock", "--engine", "mm-1"]
+    where = ("--gateway", f"unix:{tmp_path}/nobody.sock", "--engine", "mm-1")
+    command = [sys.executable, "-m", "casemate", "halt", *where]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
     assert "--key and --pins missing" in done.stderr
