@@ -34,13 +34,13 @@ from enclave_signer.system import SystemClock, SystemRandomness, pause_counter
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
-    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes\n"
-    "casemate-mock enclave: every policy and credential as approved. Never give it a key that can trade anything.\n"
+    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and\n"
+    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key that can trade.\n"
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves nothing:\n"
-    "casemate-mock enclave: nobody measured this process, and its host can read its memory. Give it no key of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves\n"
+    "casemate-mock enclave: nothing: nobody measured this process, and its host can read its memory.\n"
 )
 
 # What the pretended image measures: PCR0 to PCR2 of every mock enclave with sessions.

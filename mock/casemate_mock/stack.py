@@ -22,7 +22,6 @@ from casemate_mock import identities, key_service, officer
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
-from casemate_mock.identities import Identities
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.policy_text import DEPLOYMENT, ENGINE, READER, band_of, demo_policy
 
@@ -128,7 +127,7 @@ class Stack:
         self._listen = None if listen is None else checked_listen(listen)
         self._rate_limits = rate_limits
         self._authenticated = authenticated
-        self._people: Identities | None = None
+        self._people: identities.Identities | None = None
         self._with_kms = kms and authenticated
         self._kms: tuple[str, ...] = ()
         self._with_duty = duty and authenticated

@@ -288,7 +288,7 @@ def test_the_socket_is_its_owners_alone_and_is_not_taken_from_another_agent(fron
     async def serve() -> None:
         async with running(front, tmp_path):
             assert (tmp_path / "agent.sock").stat().st_mode & 0o777 == 0o600
-            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm")
+            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm", clock=int)
             with pytest.raises(CannotListen, match="another process"):
                 await second.start()
         assert not (tmp_path / "agent.sock").exists()

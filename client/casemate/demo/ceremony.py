@@ -1,8 +1,8 @@
 """What administrators do once, played at once: approve the policy, seal the credentials, give both to the enclave.
 
-``python -m casemate.demo.ceremony`` is run by the stack of stand-ins, which hold everybody's keys in one directory. Real
-administrators each sign on a machine of their own (docs/quorum.md), and seal there (docs/sealed-keys.md). Prints one JSON
-document: what was done.
+``python -m casemate.demo.ceremony`` is run by the stack of stand-ins, which hold everybody's keys in one directory.
+Real administrators each sign on a machine of their own (docs/quorum.md), and seal there (docs/sealed-keys.md). Prints
+one JSON document: what was done.
 """
 
 from __future__ import annotations
