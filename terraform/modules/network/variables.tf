@@ -41,6 +41,12 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "egress_allocation_id" {
+  description = "Allocation id of an elastic IP that exists already. Venues have it on their allow-lists, so it should outlive this configuration. null: one is made here, and goes with `terraform destroy`."
+  type        = string
+  default     = null
+}
+
 variable "tags" {
   description = "Tags of everything that can have some."
   type        = map(string)
