@@ -1,4 +1,4 @@
-"""Divides the processors: the last ones to the enclave, the first to interrupts and the rest of the system, those between to the host.
+"""Divides the processors: the last ones to the enclave, the first to interrupts, those between to the host.
 
 Writes nitro-cli's allocator file, a drop-in of the host's unit, and irqbalance's ban. Run once, before the allocator.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ def divide(cores: list[list[int]], enclave_cpus: int) -> Division:
     if len(ordered) < 2:  # noqa: PLR2004 - one for interrupts, one for the host
         message = f"{len(cores)} cores: the enclave's, one for interrupts and one for the host are needed"
         raise CannotDivide(message)
-    return Division(ordered[0], sorted(sum(ordered[1:], [])), sorted(sum(taken, [])))
+    return Division(ordered[0], sorted(chain(*ordered[1:])), sorted(chain(*taken)))
 
 
 def files(division: Division, memory_mib: int) -> dict[str, str]:

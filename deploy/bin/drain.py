@@ -1,6 +1,7 @@
-"""Waits until the autoscaling group wants the instance gone, stops the host (which finishes what is under way), and says so.
+"""Waits until the autoscaling group wants the instance gone, stops the host, and says so.
 
-The group waits `drain_seconds` for that word, no longer. Orders that rest at a venue stay: cancelling is the engine's.
+The host finishes what is under way; the group waits `drain_seconds` for the word and no longer. Orders that rest at a
+venue stay: cancelling is the engine's.
 """
 
 from __future__ import annotations

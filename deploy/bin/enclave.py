@@ -1,7 +1,7 @@
 """Starts the enclave and stays with it: the unit's main process.
 
-The image's measurement is compared with what was deployed before it is started, and the enclave's flags afterwards. That
-protects from a mix-up, not from root on this machine: who must not be deceived verifies the attestation (docs/verify.md).
+The image's measurement is compared with what was deployed before it is started, and the enclave's flags afterwards.
+That protects from a mix-up, not from root on this machine: who must not be deceived verifies the attestation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NAME = "casemate"
 
 
 class Refused(Exception):
-    """This image or this enclave is not the one that was deployed; the text says why."""
+    """Image or enclave is not the one that was deployed; the text says why."""
 
 
 def nitro(*words: str) -> Any:  # noqa: ANN401 - JSON

@@ -1,7 +1,7 @@
-"""Sends the units' log lines to CloudWatch, and once a run a line of its own: which units are down, how full the journal is.
+"""Sends the units' log lines to CloudWatch, and a line of its own: which units are down, how full the journal is.
 
-Its absence is an alarm too (terraform/modules/observability). A cursor says what was sent; what could not be sent is sent
-by the next run.
+Its absence is an alarm too (terraform/modules/observability). A cursor says what was sent; what could not be sent is
+sent by the next run.
 """
 
 from __future__ import annotations

@@ -34,8 +34,9 @@ class Notifier:
         """Send assignments such as ``READY=1``. A manager that is not there is no reason to stop trading."""
         if not self._address:
             return
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as way:
-            way.setblocking(False)
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as way:
+            # Not waiting for a manager that is slow to read: the loop trades.
+            way.settimeout(0)
             way.sendto("\n".join(lines).encode(), self._address)
 
     async def feed(self, trouble: Callable[[], Awaitable[str]]) -> None:

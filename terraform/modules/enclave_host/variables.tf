@@ -14,11 +14,7 @@ variable "deployment" {
 }
 
 variable "leases" {
-  description = <<-EOT
-    One host each: lease name -> its accounts and the files that go to /etc/casemate (path there -> path here), host.toml
-    among them; sealed bundles and approvals too, which are no secrets. An account belongs to one lease: two hosts of one
-    account would fight over its nonces and count its limits twice.
-  EOT
+  description = "One host each: lease name -> its accounts, and the files that go to /etc/casemate (path there -> path here): host.toml, and sealed bundles and approvals, which are no secrets. An account belongs to one lease: two hosts of one account would fight over its nonces and count its limits twice."
   type = map(object({
     accounts = set(string)
     files    = map(string)

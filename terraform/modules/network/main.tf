@@ -146,7 +146,7 @@ locals {
       Sid       = "OneKey"
       Effect    = "Allow"
       Principal = "*"
-      Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+      Action    = ["kms:Decrypt"]
       Resource  = var.kms_key_arn
     }]
   })

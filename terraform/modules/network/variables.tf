@@ -36,7 +36,7 @@ variable "interface_endpoints" {
 }
 
 variable "kms_key_arn" {
-  description = "The only key that the KMS endpoint lets anybody use, besides AWS's own for disks and secrets. null: any key that the caller's rights reach."
+  description = "The only key that can be used through the KMS endpoint. null: any key that the caller's rights reach."
   type        = string
   default     = null
 }
