@@ -6,6 +6,7 @@ That protects from a mix-up, not from root on this machine: who must not be dece
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -104,6 +105,9 @@ def main(settings: Path, image: str) -> int:
         stop()
     except Refused as error:
         sys.stderr.write(f"casemate enclave: {error}\n")
+        # Nothing that was refused goes on running.
+        with contextlib.suppress(Refused):
+            stop()
         return 1
     return 0
 
