@@ -127,3 +127,12 @@ def test_systemd_finds_a_service_no_more_exposed_than_before(name: str) -> None:
     level = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
     assert level is not None, done.stderr
     assert float(level[1]) <= EXPOSURE[name]
+
+
+def test_the_page_on_deployment_names_files_that_are_there() -> None:
+    root = DEPLOY.parent
+    page = (root / "docs" / "deploy.md").read_text()
+    named = set(re.findall(r"\b((?:deploy|terraform|examples)/[\w./-]*\w)", page))
+    assert "deploy/bin/casemate-install" in named
+    # On a host they lie under /opt/casemate, by the same names.
+    assert [name for name in sorted(named) if not (root / name).exists()] == []
