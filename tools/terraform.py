@@ -123,9 +123,12 @@ def mistakes() -> list[str]:
     return told
 
 
-def _run(folder: Path, *command: str) -> bool:
+def _run(folder: Path, *command: str, quiet: bool = False) -> bool:
     environment = {**os.environ, "TF_CLI_CONFIG_FILE": os.devnull, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1"}
-    return subprocess.run(command, check=False, cwd=folder, env=environment).returncode == 0
+    # checkov is a program of another environment's.
+    environment.pop("PYTHONPATH", None)
+    out = subprocess.DEVNULL if quiet else None
+    return subprocess.run(command, check=False, cwd=folder, env=environment, stdout=out).returncode == 0
 
 
 def _on_a_copy(plugins: str) -> list[str]:
@@ -137,7 +140,7 @@ def _on_a_copy(plugins: str) -> list[str]:
         failed = []
         for folder in (root, root / EXAMPLE):
             name = str(folder.relative_to(place))
-            if not _run(folder, "terraform", "init", "-input=false", "-no-color", f"-plugin-dir={plugins}"):
+            if not _run(folder, "terraform", "init", "-input=false", "-no-color", f"-plugin-dir={plugins}", quiet=True):
                 failed.append(f"{name}: init")
             elif not _run(folder, "terraform", "validate", "-no-color"):
                 failed.append(f"{name}: validate")

@@ -73,6 +73,9 @@ resource "aws_ebs_volume" "journal" {
   tags              = merge(local.tags[each.key], { Name = "${local.groups[each.key]}-journal" })
 
   lifecycle {
+    # While the network around it changes, its zone is "known after apply"; a journal is not made anew for that.
+    ignore_changes = [availability_zone]
+
     precondition {
       condition     = !data.aws_subnet.this.map_public_ip_on_launch
       error_message = "The subnet gives its instances public addresses: an enclave host belongs into a private one, and leaves through a NAT gateway."
