@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools import host_bundle, lock
+from tools import distributions, host_bundle, lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def test_what_host_and_client_have_locked_is_in_it_and_the_official_grpcio_is_not() -> None:
     held = lock.entries(host_bundle.wanted())
-    expected = lock.entries((lock.ROOT / "host/requirements.lock").read_text())
+    expected = lock.entries((distributions.ROOT / "host/requirements.lock").read_text())
     assert expected.keys() - held.keys() == {"grpcio"}
     assert all(held[name] == entry for name, entry in expected.items() if name != "grpcio")
 

@@ -215,7 +215,8 @@ def test_the_metadata_service_is_asked_with_a_token() -> None:
 
 
 def test_the_drain_waits_until_the_group_wants_the_instance_gone() -> None:
-    states, pauses = ["", "InService", "Terminated"], []
+    states = ["", "InService", "Terminated"]
+    pauses: list[float] = []
     drain.wait(lambda _: states.pop(0), pauses.append)
     assert (states, len(pauses)) == ([], 2)
 

@@ -38,8 +38,10 @@ class Manager:
         return self.socket.recv(4096).decode().split("\n")
 
     async def until(self, line: str) -> None:
-        while line not in await asyncio.to_thread(self.next):
-            pass
+        for _ in range(100):
+            if line in await asyncio.to_thread(self.next):
+                return
+        pytest.fail(f"{line} is not told")
 
 
 @pytest.fixture
