@@ -21,7 +21,7 @@ demo: setup ## play orders through mock enclave, host and simulated venues
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## format, lint, types, imports, locks, stubs, oldest and newest protobuf
+check: setup ## format, lint, types, imports, locks, stubs, oldest and newest protobuf, Terraform
 	@$(BIN)/python -m tools.check
 
 format: setup ## format and fix what can be fixed by itself

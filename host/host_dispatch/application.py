@@ -18,6 +18,7 @@ from host_dispatch.clock import SystemClock
 from host_dispatch.dispatcher.recovery import recover
 from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
+from host_dispatch.errors import NotTakenError
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
 from host_dispatch.provisioning.at_start import AtStart
@@ -28,6 +29,7 @@ from host_dispatch.telemetry.service import Telemetry
 from host_dispatch.telemetry.snapshot import Watcher
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,6 +123,16 @@ class Host:
             _log.warning("INSECURE: plaintext TCP is on; whoever reaches the port can trade. Development only.")
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)
         self.at_start.start()
+
+    async def trouble(self) -> str:
+        """Say why the host cannot do its work, "" if it can: the journal's last write failed, no enclave answers."""
+        if self.journal.trouble:
+            return self.journal.trouble
+        try:
+            await self.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
+        except NotTakenError as error:
+            return error.message
+        return ""
 
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, flush the journal."""
