@@ -167,7 +167,10 @@ class Stack:
         return self._summary(said) | trust | {"done": done}
 
     async def restart_enclave(self) -> None:
-        """End the enclave as a crash would, start another boot of it, and give it policy and credentials again."""
+        """End the enclave as a crash would, start another boot of it, and give it policy and credentials again.
+
+        With duty this waits until the last grant of the boot before has ended, as the officer does.
+        """
         place = [child.name for child in self._children].index("enclave")
         old = self._children.pop(place)
         old.process.kill()
