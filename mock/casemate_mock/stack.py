@@ -160,7 +160,7 @@ class Stack:
         try:
             await host.ready_line()
             if self._with_duty:
-                trust["witness"] = await self._start_duty(attestation)
+                trust["duty"] = await self._start_duty(attestation)
             done = await ceremony
         finally:
             ceremony.cancel()
@@ -249,8 +249,8 @@ class Stack:
         self._kms += ("--kms-region", said["region"])
         return said
 
-    async def _start_duty(self, attestation: Mapping[str, Any]) -> str:
-        """Start the officer, which grants as soon as there is a document to verify; returns the witness's file."""
+    async def _start_duty(self, attestation: Mapping[str, Any]) -> dict[str, str]:
+        """Start the officer, which grants as soon as there is a document to verify; returns what it is told."""
         assert self._people is not None  # noqa: S101 - there is no duty without
         config = self.directory / "duty.toml"
         accounts = sorted(account.name for account in DEMO_ACCOUNTS)
@@ -258,7 +258,7 @@ class Stack:
         config.write_text(text, encoding="utf-8")
         (self.directory / "duty").mkdir(mode=0o700, exist_ok=True)
         await self._spawn("duty", "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
-        return str(self.directory / officer.WITNESS)
+        return {"config": str(config), "witness": str(self.directory / officer.WITNESS), "share": officer.SHARE}
 
     def _ceremony_arguments(self) -> Iterator[str]:
         yield from ("--policy", str(self.directory / "policy.toml"))
