@@ -107,7 +107,7 @@ class Service:
         key = boot_key or make_boot_key(randomness)
         self._chain = Chain(key, self._now)
         self._signing = Signing(
-            authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes, self._drift
+            authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes, drift=self._drift
         )
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY

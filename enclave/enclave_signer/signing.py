@@ -70,6 +70,7 @@ class Signing:
         chain: Chain,
         now: Callable[[], int],
         random: Callable[[int], bytes],
+        *,
         drift: Drift,
     ) -> None:
         """``now`` never goes backwards; ``sites`` are the accounts that can sign."""

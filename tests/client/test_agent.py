@@ -33,6 +33,10 @@ def front(tmp_path: Path) -> Iterator[Front]:
     host.stop()
 
 
+def _octets(message: Any) -> bytes:
+    return bytes(message if isinstance(message, bytes) else message.SerializeToString())
+
+
 class Engine:
     """An engine that knows agent.proto and nothing else."""
 
@@ -42,7 +46,7 @@ class Engine:
     async def call(self, method: str, request: Any, kind: Any, **options: Any) -> Any:
         call = self.channel.unary_unary(
             f"/{SERVICE}/{method}",
-            request_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+            request_serializer=_octets,
             response_deserializer=kind.FromString,
         )
         return await call(request, timeout=10, **options)
