@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import casemate
 from casemate import attest_cli
-from casemate.cli import approving, operate, policy, quorum, tools, trade
+from casemate.cli import approving, eif, operate, policy, quorum, tools, trade
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
 from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     operate.add_halt(commands)
     operate.add_resume(commands)
     _add_attest(commands)
+    eif.add_eif(commands)
     tools.add_bench(commands)
     return root
 
