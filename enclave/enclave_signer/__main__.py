@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.closed import NobodyAuthenticates
 from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.quorum import Quorum
@@ -64,7 +65,7 @@ def _admins(path: Path) -> Admins:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop: 0; 1 if the quorum is none or the address cannot be bound; 2 for wrong use."""
+    """Serve until told to stop: 0; 2 for wrong use; else the boot code of why not, which the init passes on."""
     parser = argparse.ArgumentParser(prog="casemate-enclave", description="Judges and signs orders.")
     parser.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT")
     parser.add_argument("--quorum", required=True, type=Path, metavar="FILE", help="quorum.cbor, part of the image")
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         admins = _admins(arguments.quorum)
     except BadQuorum as error:
         sys.stderr.write(f"casemate-enclave: no quorum, so no start: {arguments.quorum}: {error}\n")
-        return 1
+        return BootCode.QUORUM
     sys.stderr.write(
         f"casemate-enclave: deployment {admins.deployment}: {admins.threshold} of {len(admins.keys)} administrators\n"
     )
@@ -81,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(_serve(arguments.listen, admins))
     except CannotListen as error:
         sys.stderr.write(f"casemate-enclave: {error}\n")
-        return 1
+        return BootCode.LISTEN
     return 0
 
 
