@@ -92,6 +92,8 @@ class ParentGuest(Process):
     def __init__(self, qemu: Path, kernel: Path, ramdisk: Path, folder: Path, vsock: Path | None = None) -> None:
         """Boot, and wait until the agent answers. ``vsock``: where the daemon has its context id 3."""
         self._path = folder / "agent.sock"
+        # Another guest may have been here before.
+        self._path.unlink(missing_ok=True)
         environment = "PYTHONHOME=/usr PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PATH=/usr/bin HOME=/tmp"
         device: list[str] = []
         if vsock is not None:
@@ -111,7 +113,7 @@ class ParentGuest(Process):
         self._pending = b""
         self._read(_START_S)
 
-    def call(self, name: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON values
+    def call(self, name: str, /, **arguments: Any) -> Any:  # noqa: ANN401 - JSON values
         """Have the agent do something; raises GuestError with its words."""
         self._line.sendall(json.dumps({"call": name, "with": arguments}).encode() + b"\n")
         answer = self._read(_CALL_S)

@@ -55,7 +55,7 @@ def add_eif(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have
     )
     measure.add_argument("file", type=Path, metavar="FILE.eif")
     measure.add_argument(
-        "--pcr", action="append", default=[], type=_pcr, metavar="N=HEX", help="expect this value; repeat for each"
+        "--pcr", action="append", default=[], type=_pcr, metavar="N=HEX", help="expect this value; repeat for each, and of one N any of the values will do"
     )
     measure.add_argument("--json", action="store_true", help="print one JSON document")
     measure.set_defaults(run=measure_eif)
@@ -132,7 +132,7 @@ def measure_eif(arguments: argparse.Namespace) -> int:
     with _refusals(arguments) as refused:
         image = _image(arguments.file)
         values = _registers(image)
-        different = sorted({index for index, value in arguments.pcr if values[index] != value})
+        different = sorted({index for index, _ in arguments.pcr if (index, values[index]) not in arguments.pcr})
         _print_measurements(image, arguments, different)
         for index in different:
             note(f"PCR{index} is another than expected")

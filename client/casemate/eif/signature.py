@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import cbor2
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
@@ -53,7 +53,7 @@ class Signer(NamedTuple):
         public = _public_key(_certificate(certificate))
         try:
             private = load_pem_private_key(key, None)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             raise EifError(Reason.SIGNATURE, "the signing key is no unencrypted PEM key") from None
         if not isinstance(private, ec.EllipticCurvePrivateKey) or private.public_key() != public:
             raise EifError(Reason.SIGNATURE, "the signing key is not that of the certificate")
@@ -123,14 +123,14 @@ def _scheme(key: ec.EllipticCurvePublicKey) -> _Scheme:
 def _certificate(pem: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise EifError(Reason.SIGNATURE, "the signing certificate is no PEM certificate") from None
 
 
 def _public_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     try:
         key = certificate.public_key()
-    except (ValueError, x509.UnsupportedGeneralNameType):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise EifError(Reason.SIGNATURE, "the certificate's key cannot be read") from None
     if not isinstance(key, ec.EllipticCurvePublicKey):
         raise EifError(Reason.SIGNATURE, "the certificate's key is not one of an elliptic curve")

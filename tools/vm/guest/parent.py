@@ -46,6 +46,8 @@ _CALL: Final = "/casemate.signer.v1.Signer/Call"
 _STREAM: Final = "/casemate.signer.v1.Signer/SignStream"
 _HOUR_NS: Final = 3_600_000_000_000
 _PATIENCE_S: Final = 120.0
+# Longer than an emulated machine takes for one request.
+_STALLED_S: Final = 6.0
 _OPTIONS: Final = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 500))
 
 
@@ -281,18 +283,21 @@ class Parent:
 
     # --- the wire itself
 
-    async def round_trips(self, address: str, count: int) -> dict[str, float]:
-        """Ask the enclave at this address for its status so often, one after the other."""
+    async def round_trips(self, addresses: Sequence[str], count: int) -> list[float]:
+        """Ask the enclaves at these addresses for their status so often, by turns; the median of each, milliseconds."""
         request = signer_pb2.EnclaveRequest(request_id=1, status=signer_pb2.StatusRequest()).SerializeToString()
-        times = []
-        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
-            call = channel.unary_unary(_CALL)
-            await call(request, timeout=_PATIENCE_S, wait_for_ready=True)
+        times: list[list[int]] = [[] for _ in addresses]
+        async with contextlib.AsyncExitStack() as stack:
+            channels = [grpc.aio.insecure_channel(address, options=_OPTIONS) for address in addresses]
+            calls = [(await stack.enter_async_context(channel)).unary_unary(_CALL) for channel in channels]
+            for call in calls:
+                await call(request, timeout=_PATIENCE_S, wait_for_ready=True)
             for _ in range(count):
-                begun = time.perf_counter_ns()
-                await call(request, timeout=_PATIENCE_S)
-                times.append(time.perf_counter_ns() - begun)
-        return {"p50_ms": _p50(times), "min_ms": round(min(times) / 1e6, 3)}
+                for call, each in zip(calls, times, strict=True):
+                    begun = time.perf_counter_ns()
+                    await call(request, timeout=_PATIENCE_S)
+                    each.append(time.perf_counter_ns() - begun)
+        return [_p50(each) for each in times]
 
     async def nobody(self, cid: int, port: int) -> str:
         """Call a port on which nobody listens; the status that comes back."""
@@ -320,24 +325,26 @@ class Parent:
         self._idle.clear()
         return count
 
-    async def flood(self, address: str, seconds: float) -> dict[str, Any]:
-        """Write status requests on a stream and read no answer: the writer must come to a halt, not the enclave."""
-        written = 0
-        request = signer_pb2.EnclaveRequest(request_id=1, status=signer_pb2.StatusRequest()).SerializeToString()
-        async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+    async def flood(self, address: str, most: int) -> dict[str, Any]:
+        """Write requests on a stream and read no answer, until the writer comes to a halt; is another peer served?"""
+        # A field that nobody knows, so that the windows are full after few requests.
+        padding = b"\xfa\x7f" + b"\x80\x80\x04" + bytes(65_536)
+        request = signer_pb2.EnclaveRequest(request_id=1, attest=signer_pb2.Attest(nonce=b"n" * 32))
+        options = (*_OPTIONS, ("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
+        written, stalled = 0, False
+        async with grpc.aio.insecure_channel(address, options=options) as channel:
+            await channel.channel_ready()
             stream = channel.stream_stream(_STREAM)()
-            stalled = False
-            ends = time.monotonic() + seconds
-            while time.monotonic() < ends and not stalled:
+            while written < most and not stalled:
                 try:
-                    async with asyncio.timeout(3):
-                        await stream.write(request)
+                    async with asyncio.timeout(_STALLED_S):
+                        await stream.write(request.SerializeToString() + padding)
                         written += 1
                 except TimeoutError:
                     stalled = True
-            trip = await self.round_trips(address, 5)
+            (beside,) = await self.round_trips([address], 5)
             stream.cancel()
-        return {"written": written, "stalled": stalled, "beside_ms": trip["p50_ms"]}
+        return {"written": written, "stalled": stalled, "beside_ms": beside}
 
     async def clock(self) -> int:
         """This machine's clock, nanoseconds."""

@@ -38,7 +38,7 @@ def _found(nsm: NsmDevice) -> dict[str, Any]:
         "module_id": description.module_id,
         "version": description.version,
         "locked": sorted(description.locked_pcrs),
-        "pcrs": {index: state.data.hex() for index, state in enumerate(states)},
+        "pcrs": {index: state.value.hex() for index, state in enumerate(states)},
         "extended": extended,
         "extend_after_lock": _refused(lambda: nsm.extend_pcr(16, b"c")),
         "lock_of_pcr0": _refused(lambda: nsm.lock_pcr(0)),
