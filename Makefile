@@ -7,10 +7,10 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock stubs clean
+.PHONY: help setup demo test check format bench lock stubs clean vm-test vm-parts grpcio-vsock qemu-nitro
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
 
 setup: ## bring .venv up to date (every other target does this by itself)
 	@python=$$(sh tools/python.sh) && "$$python" -m tools.bootstrap
@@ -29,6 +29,18 @@ format: setup ## format and fix what can be fixed by itself
 
 bench: setup ## measure latency and throughput beside the floor
 	@$(BIN)/casemate bench $(ARGS)
+
+vm-test: setup ## boot image and host on emulated machines (ARGS='--part a'); `make vm-parts` gets what it needs
+	@$(BIN)/python -m tools.vm $(ARGS)
+
+vm-parts: setup ## fetch kernel and vsock daemon for vm-test from Debian's archive, without installing them
+	@$(BIN)/python -m tools.vm.fetch
+
+grpcio-vsock: setup ## build the grpcio that speaks vsock (30 to 55 minutes), once for each of its versions
+	@$(BIN)/python -m tools.vm.grpcio
+
+qemu-nitro: setup ## build QEMU's nitro-enclave machine (6 minutes)
+	@$(BIN)/python -m tools.vm.qemu
 
 lock: setup ## resolve the hash-locked lists anew
 	@$(BIN)/python -m tools.lock

@@ -56,9 +56,7 @@ def test_a_second_build_is_the_same_and_leaves_nothing_else(inputs: Path, capsys
     assert sorted(path.name for path in inputs.iterdir()) == sorted([*before, "b.eif"])
 
 
-def test_metadata_memory_and_architecture_change_no_register(
-    inputs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_metadata_memory_and_architecture_change_no_register(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(inputs, "a.eif", "--json")
     plain = document(capsys)
     build(inputs, "b.eif", "--json", "--name", "x", "--build-time", "now", "--memory", "4096", "--arch", "aarch64")
@@ -69,7 +67,16 @@ def test_measure_compares_and_says_which_register_differs(inputs: Path, capsys: 
     raw = image([(KERNEL, b"k"), (CMDLINE, b"c"), (RAMDISK, b"r")])
     (inputs / "x.eif").write_bytes(raw)
     values = registers(b"k", b"c", b"r")
-    right = ["--pcr", f"0={values.pcr0}", "--pcr", f"1={values.pcr1}", "--pcr", f"2={values.pcr2}", "--pcr", "8=" + "0" * 96]
+    right = [
+        "--pcr",
+        f"0={values.pcr0}",
+        "--pcr",
+        f"1={values.pcr1}",
+        "--pcr",
+        f"2={values.pcr2}",
+        "--pcr",
+        "8=" + "0" * 96,
+    ]
     assert main(["eif", "measure", str(inputs / "x.eif"), *right]) == 0
     capsys.readouterr()
     assert main(["eif", "measure", str(inputs / "x.eif"), *right[:2], "--pcr", f"1={values.pcr2}", "--json"]) == 1

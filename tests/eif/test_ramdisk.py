@@ -34,7 +34,8 @@ def packed(folder: Path) -> bytes:
 
 def entries(raw: bytes) -> list[tuple[str, int, bytes, list[int]]]:
     """Read newc by its specification (linux Documentation/driver-api/early-userspace/buffer-format.rst)."""
-    found, at = [], 0
+    found: list[tuple[str, int, bytes, list[int]]] = []
+    at = 0
     while True:
         assert raw[at : at + 6] == b"070701"
         fields = [int(raw[at + 6 + 8 * i : at + 14 + 8 * i], 16) for i in range(13)]
@@ -90,8 +91,7 @@ def test_a_pipe_or_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
         packed(tmp_path)
     assert caught.value.reason is Reason.TREE
     (tmp_path / "pipe").unlink()
-    with open(os.fsencode(tmp_path) + b"/\xff", "wb"):
-        pass
+    (tmp_path / os.fsdecode(b"\xff")).touch()
     with pytest.raises(EifError, match="UTF-8"):
         packed(tmp_path)
 

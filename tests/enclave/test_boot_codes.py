@@ -17,7 +17,9 @@ INIT = ROOT / "enclave" / "init"
 
 def test_the_inits_codes_are_the_enclaves() -> None:
     header = (INIT / "boot_codes.h").read_text(encoding="ascii")
-    said = {name: int(value, 16) for name, value in re.findall(r"^    ([A-Z_]+) = (0x[0-9A-F]{2}),$", header, re.MULTILINE)}
+    said = {
+        name: int(value, 16) for name, value in re.findall(r"^    ([A-Z_]+) = (0x[0-9A-F]{2}),$", header, re.MULTILINE)
+    }
     assert said == {code.name: code.value for code in BootCode}
     assert f"#define MARK 0x{MARK:02X}" in (INIT / "init.c").read_text(encoding="ascii")
 
@@ -29,8 +31,12 @@ def test_the_init_uses_every_code() -> None:
 
 
 def test_the_runbook_explains_every_code_once() -> None:
-    rows = re.findall(r"^\| `0x([0-9A-F]{2})` \| ([A-Z_]+) \|", (ROOT / "docs" / "operate.md").read_text("utf-8"), re.MULTILINE)
-    assert sorted((name, int(value, 16)) for value, name in rows) == sorted((code.name, code.value) for code in BootCode)
+    rows = re.findall(
+        r"^\| `0x([0-9A-F]{2})` \| ([A-Z_]+) \|", (ROOT / "docs" / "operate.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted((name, int(value, 16)) for value, name in rows) == sorted(
+        (code.name, code.value) for code in BootCode
+    )
 
 
 def test_a_code_says_nothing_but_itself() -> None:

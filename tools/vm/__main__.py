@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import platform
 import shutil
 import sys
 import tempfile
@@ -51,8 +50,6 @@ def _folder(*, keep: bool) -> Iterator[str]:
 
 def _run(wanted: list[str], folder: Path, report: Report) -> None:
     try:
-        if platform.machine() != "x86_64":
-            raise parts.Missing(f"the emulated machines are x86_64, this one is {platform.machine()}")
         machine = parts.machine()
     except parts.Missing as error:
         for part in wanted:

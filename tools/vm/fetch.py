@@ -11,10 +11,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tools.vm.parts import CACHE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MIRROR: Final = "http://deb.debian.org/debian"
 _KEYS: Final = "/usr/share/keyrings/debian-archive-keyring.gpg"

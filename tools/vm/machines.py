@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import socket
 import subprocess
 import time
@@ -19,7 +17,7 @@ _POLITE: Final = ("nice", "-n", "15")
 # One CPU: two, each a thread of the emulator, lose a virtqueue's notification now and then.
 _CPU: Final = ("-accel", "tcg", "-cpu", "max", "-smp", "1")
 _BARE: Final = ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot")
-_KERNEL: Final = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
+_KERNEL: Final = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on no_timer_check"
 # Chosen for the emulated module: what a real parent's identity looks like.
 MODULE_ID: Final = "i-0123456789abcdef0-enc0123456789abcdef"
 PARENT_ID: Final = "i-0123456789abcdef0"
@@ -98,10 +96,17 @@ class ParentGuest(Process):
         device: list[str] = []
         if vsock is not None:
             device = ["-chardev", f"socket,id=v,path={vsock}", "-device", "vhost-user-vsock-pci,chardev=v"]
-        command = [
+        command: list[str | Path] = [
             *(qemu, *_CPU, *_BARE, "-m", "1280", "-M", "q35,memory-backend=mem", "-nic", "none"),
             *("-object", "memory-backend-memfd,id=mem,size=1280M,share=on"),
-            *("-serial", "stdio", "-chardev", f"socket,id=a,path={self._path},server=on,wait=off", "-serial", "chardev:a"),
+            *(
+                "-serial",
+                "stdio",
+                "-chardev",
+                f"socket,id=a,path={self._path},server=on,wait=off",
+                "-serial",
+                "chardev:a",
+            ),
             *device,
             *("-kernel", kernel, "-initrd", ramdisk),
             *("-append", f"{_KERNEL} rdinit=/usr/bin/python3 {environment} -- -m tools.vm.guest.agent"),
@@ -139,8 +144,9 @@ def enclave(qemu: Path, image: Path, folder: Path, cid: int, *, clock: str = "")
     """Boot an image on the emulated Nitro machine; ``clock`` is the time it is to wake up at, else now."""
     machine = f"nitro-enclave,acpi=on,vsock=c,id={MODULE_ID},parent-id={PARENT_ID},parent-role={PARENT_ROLE}"
     firmware = [word for name in ("seabios", "qemu") for word in ("-L", f"/usr/share/{name}")]
-    command = [
-        *(qemu, *_CPU, *_BARE, "-m", "768", "-M", machine, *firmware),
+    command: list[str | Path] = [
+        qemu,
+        *(*_CPU, *_BARE, "-m", "768", "-M", machine, *firmware),
         *("-chardev", f"socket,id=c,path={folder}/{cid}.sock", "-kernel", image, "-serial", "stdio"),
         *(["-rtc", f"base={clock}"] if clock else []),
     ]
@@ -153,5 +159,3 @@ def _wait_for(condition: Any, process: Process) -> None:  # noqa: ANN401 - a fun
         if time.monotonic() > ends or not process.alive():
             raise process.failure("did not start")
         time.sleep(0.05)
-
-

@@ -17,6 +17,7 @@ from enclave_signer.boot_codes import MARK, BootCode
 from tools.vm import machines
 from tools.vm.images import PORT, SERVE, Enclaves
 from tools.vm.loopback import hardships, orders
+from tools.vm.pump import Pump, port_of
 from tools.vm.report import demand, expect
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ _LOCKED_AT_BOOT: Final = 16
 _NOBODY: Final = 65534
 _BEHIND: Final = timedelta(minutes=10)
 _HEARTBEAT: Final = f"{MARK:02x}"
+# The machine that runs the machines, from inside.
+_HERE: Final = 2
+
+
+def address(cid: int) -> str:
+    """Return where the parent reaches an enclave."""
+    return f"vsock:{_HERE}:{port_of(cid)}"
 
 
 @dataclass(slots=True)
@@ -75,8 +83,8 @@ def run(machine: Machine, nitro: Nitro, ramdisk: Path, folder: Path, report: Rep
         expect(_digest(again), _digest(image), "the second build's bytes")
         again.unlink()
         found.append(f"{image.stat().st_size >> 20} MiB, PCR0 {measured['PCR0'][:16]}..., 2 of 3 administrators inside")
-    daemon = machines.vsock_daemon(nitro.daemon, folder, _CIDS)
-    with daemon:
+    carried = dict.fromkeys(_CIDS[1:], PORT)
+    with machines.vsock_daemon(nitro.daemon, folder, _CIDS), Pump(folder, _CIDS[0], carried):
         with report.step("the parent boots with context id 3") as found:
             guest = machines.ParentGuest(machine.qemu, machine.kernel, ramdisk, folder, folder / "3.sock")
             guest.call("listen")
@@ -128,7 +136,9 @@ def _nsm(said: dict[str, Any], measured: dict[str, str], found: list[str]) -> No
     expect([said["extend_after_lock"], said["lock_of_pcr0"]], ["ReadOnlyIndex", "ReadOnlyIndex"], "after the lock")
     found.append("PCR16 extended twice as SHA-384 says, then locked: no further extension; PCR0 cannot be locked again")
     demand(holds=len(set(said["random"])) == len(said["random"]), what="random bytes repeat")
-    found.append(f"2 x 1000 random bytes; attestation document {len(said['document']) // 2} bytes, {said['attest_ms']} ms")
+    found.append(
+        f"2 x 1000 random bytes; attestation document {len(said['document']) // 2} bytes, {said['attest_ms']} ms"
+    )
 
 
 def _confined(said: dict[str, Any], found: list[str]) -> None:
@@ -164,15 +174,15 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
     with pair.boot(image, _FIRST) as enclave:
         with report.step("the shipped enclave serves on vsock, and takes nothing without its quorum") as found:
             pair.codes(_FIRST, BootCode.RUNNING)
-            guest.call("host", enclave=f"vsock:{_FIRST}:{PORT}")
+            guest.call("host", enclave=address(_FIRST))
             _loads(pair, found)
         with report.step("attestation through the host") as found:
             _attests(pair, measured, found)
         with report.step("signed orders through the parent's host process") as found:
             orders(guest, found, _ORDERS)
-            (trip,) = guest.call("round_trips", addresses=[f"vsock:{_FIRST}:{PORT}"], count=_TRIPS)
+            (trip,) = guest.call("round_trips", addresses=[address(_FIRST)], count=_TRIPS)
             found.append(f"status call between two machines, p50 {trip} ms (emulated)")
-        hardships(guest, report, _FIRST, f"vsock:{_FIRST}:{PORT}")
+        hardships(guest, report, _HERE, port_of(_FIRST))
         with report.step("the enclave is killed") as found:
             before = guest.call("at_venue")
             enclave.kill()
@@ -182,7 +192,7 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
             found.append(f"orders meanwhile: {', '.join(answers)}; none reached the venue")
     with pair.boot(image, _SECOND), report.step("it comes back with another context id") as found:
         pair.codes(_SECOND, BootCode.RUNNING)
-        guest.call("host", enclave=f"vsock:{_SECOND}:{PORT}")
+        guest.call("host", enclave=address(_SECOND))
         guest.call("load", admins=pair.admins[:2])
         guest.call("trust", pcr0=measured["PCR0"])
         found.append(f"vsock:{_FIRST} became vsock:{_SECOND}: policy and key by quorum again, a new session")
@@ -222,7 +232,7 @@ def _drift(pair: Pair, image: Path, measured: dict[str, str]) -> None:
     wake = (datetime.now(UTC) - _BEHIND).strftime("%Y-%m-%dT%H:%M:%S")
     with pair.boot(image, _LATE, clock=wake), pair.report.step("an enclave whose clock is ten minutes behind") as found:
         pair.codes(_LATE, BootCode.RUNNING)
-        guest.call("host", enclave=f"vsock:{_LATE}:{PORT}")
+        guest.call("host", enclave=address(_LATE))
         guest.call("load", admins=pair.admins[:2])
         ahead = guest.call("status")["ahead_ms"]
         demand(holds=ahead < -_BEHIND.total_seconds() * 900, what=f"its clock is {ahead} ms ahead")
@@ -238,7 +248,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     certificate, key = folder / "signer.pem", folder / "signer.key"
     subject = ("-subj", "/CN=casemate vm-test", "-days", "2")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-nodes")
-    command = ["openssl", "req", "-x509", *curve, *subject, "-keyout", key, "-out", certificate]
+    command: list[str | Path] = ["openssl", "req", "-x509", *curve, *subject, "-keyout", key, "-out", certificate]
     subprocess.run(command, check=True, capture_output=True)
     return certificate, key
 

@@ -8,6 +8,7 @@ Debian's archive; nothing is installed, and what is missing is said with its rea
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,9 @@ class Nitro:
 
 def machine() -> Machine:
     """Return the parts of a plain guest; raises Missing."""
+    if platform.machine() != "x86_64":
+        message = f"the emulated machines are x86_64, this one is {platform.machine()}"
+        raise Missing(message)
     packages = CACHE / "packages"
     kernel = _found("CASEMATE_VM_KERNEL", packages.glob("boot/vmlinuz-6.1[2-9]*"), "a Linux 6.12 cloud kernel")
     modules = _found("CASEMATE_VM_MODULES", packages.glob("lib/modules/*"), "its modules")
@@ -96,7 +100,9 @@ def _program(variable: str, name: str, how: str) -> Path:
     return _found(variable, _on_path(name), name, how)
 
 
-def _found(variable: str, places: Iterator[Path] | list[Path], what: str, how: str = "python -m tools.vm.fetch") -> Path:
+def _found(
+    variable: str, places: Iterator[Path] | list[Path], what: str, how: str = "python -m tools.vm.fetch"
+) -> Path:
     given = os.environ.get(variable)
     path = next((each for each in ([Path(given)] if given else places) if each.exists()), None)
     if path is None:

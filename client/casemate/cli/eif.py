@@ -55,7 +55,12 @@ def add_eif(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have
     )
     measure.add_argument("file", type=Path, metavar="FILE.eif")
     measure.add_argument(
-        "--pcr", action="append", default=[], type=_pcr, metavar="N=HEX", help="expect this value; repeat for each, and of one N any of the values will do"
+        "--pcr",
+        action="append",
+        default=[],
+        type=_pcr,
+        metavar="N=HEX",
+        help="expect this value; repeat for each, and of one N any of the values will do",
     )
     measure.add_argument("--json", action="store_true", help="print one JSON document")
     measure.set_defaults(run=measure_eif)

@@ -25,7 +25,7 @@ async def _serve() -> None:
 
     parent = Parent(Path("/tmp/casemate"))  # noqa: S108 - the machine is ours alone
     with Path(_LINE).open("r+b", buffering=0) as line:
-        tty.setraw(line, termios.TCSANOW)
+        tty.setraw(line.fileno(), termios.TCSANOW)
         line.write(_encoded({"value": "ready"}))
         while raw := await asyncio.to_thread(_read_line, line):
             line.write(_encoded(await _answer(parent, json.loads(raw))))

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from casemate.models import SubmitResult
 
+    _Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+
 ACCOUNT: Final = DEMO_ACCOUNTS[0]
 _HEARTBEAT: Final = 9000
 _CODES: Final = 9001
@@ -61,6 +63,7 @@ class Parent:
         self._children: dict[str, asyncio.subprocess.Process] = {}
         self._venues: dict[str, Any] = {}
         self._heard: dict[str, list[tuple[int, bytes]]] = {"heartbeat": [], "codes": [], "probe": []}
+        self._news = asyncio.Condition()
         self._servers: list[asyncio.Server] = []
         self._engine = Ed25519PrivateKey.generate()
         self._policy = b""
@@ -128,7 +131,7 @@ class Parent:
             line = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
             line.bind((socket.VMADDR_CID_ANY, port))
             line.listen()
-            line.setblocking(False)
+            line.setblocking(False)  # noqa: FBT003 - the standard library's own
             self._servers.append(await asyncio.start_server(self._hearing(kind), sock=line))
         return len(self._servers)
 
@@ -137,7 +140,9 @@ class Parent:
             cid = writer.get_extra_info("peername")[0]
             try:
                 said = await (reader.readexactly(1) if kind == "heartbeat" else reader.read())
-                self._heard[kind].append((cid, said))
+                async with self._news:
+                    self._heard[kind].append((cid, said))
+                    self._news.notify_all()
                 if kind == "heartbeat":
                     writer.write(said)
                     await writer.drain()
@@ -149,9 +154,8 @@ class Parent:
     async def heard(self, kind: str, cid: int, count: int, within: float = _PATIENCE_S) -> list[str]:
         """Wait until so many messages of this kind came from this enclave; return all of them, hexadecimal."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                while sum(1 for each, _ in self._heard[kind] if each == cid) < count:
-                    await asyncio.sleep(0.05)
+            async with asyncio.timeout(within), self._news:
+                await self._news.wait_for(lambda: sum(1 for each, _ in self._heard[kind] if each == cid) >= count)
         return [said.hex() for each, said in self._heard[kind] if each == cid]
 
     # --- policy and credentials
@@ -198,7 +202,7 @@ class Parent:
     async def document(self) -> str:
         """Ask the enclave for an attestation document through the host; hexadecimal."""
         async with grpc.aio.insecure_channel(f"unix:{self._directory}/gateway.sock") as channel:
-            call = channel.unary_unary("/casemate.dispatch.v1.Operator/Attest")
+            call: _Unary = channel.unary_unary("/casemate.dispatch.v1.Operator/Attest")
             request = signer_pb2.Attest(nonce=b"n" * 32).SerializeToString()
             raw = await call(request, timeout=_PATIENCE_S, wait_for_ready=True)
         return bytes(signer_pb2.Attested.FromString(raw).document).hex()
@@ -270,7 +274,7 @@ class Parent:
         return len(await asyncio.to_thread(_fetch, url))
 
     async def status(self) -> dict[str, Any]:
-        """What the enclave says of itself, through the host."""
+        """Return what the enclave says of itself, through the host."""
         async with self._operator() as operator:
             status = (await operator.status(timeout_s=_PATIENCE_S)).enclave
         ahead = status.clock - time.time_ns()
@@ -289,7 +293,9 @@ class Parent:
         times: list[list[int]] = [[] for _ in addresses]
         async with contextlib.AsyncExitStack() as stack:
             channels = [grpc.aio.insecure_channel(address, options=_OPTIONS) for address in addresses]
-            calls = [(await stack.enter_async_context(channel)).unary_unary(_CALL) for channel in channels]
+            calls: list[_Unary] = [
+                (await stack.enter_async_context(channel)).unary_unary(_CALL) for channel in channels
+            ]
             for call in calls:
                 await call(request, timeout=_PATIENCE_S, wait_for_ready=True)
             for _ in range(count):
@@ -303,7 +309,8 @@ class Parent:
         """Call a port on which nobody listens; the status that comes back."""
         async with grpc.aio.insecure_channel(f"vsock:{cid}:{port}", options=_OPTIONS) as channel:
             try:
-                await channel.unary_unary(_CALL)(b"", timeout=10)
+                call: _Unary = channel.unary_unary(_CALL)
+                await call(b"", timeout=10)
             except grpc.aio.AioRpcError as error:
                 return error.code().name
         return "answered"
@@ -326,7 +333,7 @@ class Parent:
         return count
 
     async def flood(self, address: str, most: int) -> dict[str, Any]:
-        """Write requests on a stream and read no answer, until the writer comes to a halt; is another peer served?"""
+        """Write requests on a stream and read no answer, until the writer comes to a halt; another peer is served."""
         # A field that nobody knows, so that the windows are full after few requests.
         padding = b"\xfa\x7f" + b"\x80\x80\x04" + bytes(65_536)
         request = signer_pb2.EnclaveRequest(request_id=1, attest=signer_pb2.Attest(nonce=b"n" * 32))
@@ -334,7 +341,8 @@ class Parent:
         written, stalled = 0, False
         async with grpc.aio.insecure_channel(address, options=options) as channel:
             await channel.channel_ready()
-            stream = channel.stream_stream(_STREAM)()
+            open_stream: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(_STREAM)
+            stream = open_stream()
             while written < most and not stalled:
                 try:
                     async with asyncio.timeout(_STALLED_S):
@@ -347,11 +355,11 @@ class Parent:
         return {"written": written, "stalled": stalled, "beside_ms": beside}
 
     async def clock(self) -> int:
-        """This machine's clock, nanoseconds."""
+        """Return this machine's clock, nanoseconds."""
         return time.time_ns()
 
     async def kernel(self) -> str:
-        """This machine's kernel."""
+        """Return this machine's kernel."""
         return os.uname().release
 
 
