@@ -7,6 +7,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch import boot_codes
 from host_dispatch.api.dispatch import DispatchService
 from host_dispatch.api.operator import OperatorService
 from host_dispatch.api.reads import Reads
@@ -66,6 +67,8 @@ class Host:
         self.journal = SqliteJournal(config.journal, loop, durability=config.durability, committed=self.hub.publish)
         self.hub.head = self.journal.head
         await self._http.start()
+        # Before the link: an enclave that cannot start says why meanwhile.
+        self._codes = await boot_codes.start() if config.enclave.text.startswith("vsock:") else None
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
         await self.link.start(wait_seconds=_ENCLAVE_SECONDS)
         self.runner = Runner(
@@ -110,6 +113,8 @@ class Host:
         await self.runner.drain(self._config.drain_ms / 1000)
         await self.server.stop(_STOP_SECONDS)
         await self.link.close()
+        if self._codes is not None:
+            self._codes.close()
         await self._http.close()
         await self.journal.close()
 

@@ -175,6 +175,7 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
         with report.step("the shipped enclave serves on vsock, and takes nothing without its quorum") as found:
             pair.codes(_FIRST, BootCode.RUNNING)
             guest.call("host", enclave=address(_FIRST))
+            guest.call("follow_clock")
             _loads(pair, found)
         with report.step("attestation through the host") as found:
             _attests(pair, measured, found)
@@ -193,6 +194,7 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
     with pair.boot(image, _SECOND), report.step("it comes back with another context id") as found:
         pair.codes(_SECOND, BootCode.RUNNING)
         guest.call("host", enclave=address(_SECOND))
+        guest.call("follow_clock")
         guest.call("load", admins=pair.admins[:2])
         guest.call("trust", pcr0=measured["PCR0"])
         found.append(f"vsock:{_FIRST} became vsock:{_SECOND}: policy and key by quorum again, a new session")

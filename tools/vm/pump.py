@@ -9,6 +9,7 @@ Heartbeats and codes are small, and go straight.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Final, Self
 
@@ -57,6 +58,10 @@ class Pump:
             self._loop.run_until_complete(asyncio.start_unix_server(self._leading_to(cid, port), path))
         self._ready.set()
         self._loop.run_forever()
+        for task in (tasks := asyncio.all_tasks(self._loop)):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.close()
 
     def _leading_to(
         self, cid: int, port: int
@@ -71,7 +76,8 @@ class Pump:
             except OSError:
                 writer.close()
                 return
-            await asyncio.gather(_one_way(reader, far_writer), _one_way(far_reader, writer))
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(_one_way(reader, far_writer), _one_way(far_reader, writer))
 
         return carry
 
