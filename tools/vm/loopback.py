@@ -63,7 +63,7 @@ def hardships(guest: Any, report: Report, cid: int, port: int) -> None:  # noqa:
     """Nobody there, half-open connections, and an answer that nobody reads."""
     with report.step("a port on which nobody listens") as found:
         expect(guest.call("nobody", cid=cid, port=5999), "UNAVAILABLE", "status")
-        found.append("UNAVAILABLE at once, no hang")
+        found.append("UNAVAILABLE, and no hang")
     with report.step("half-open connections") as found:
         count = guest.call("half_open", cid=cid, port=port, count=_HALF_OPEN)
         expect(guest.call("one_order"), "open", "an order beside them")

@@ -69,6 +69,11 @@ class Pair:
         said = self.guest.call("heard", kind="codes", cid=cid, count=len(expected))
         expect(said, [f"{MARK:02x}{code:02x}" for code in expected], "codes")
 
+    def serves(self, cid: int) -> None:
+        """Wait until an enclave answers."""
+        self.codes(cid, BootCode.RUNNING)
+        self.guest.call("round_trips", addresses=[address(cid)], count=1)
+
 
 def run(machine: Machine, nitro: Nitro, ramdisk: Path, folder: Path, report: Report) -> None:
     """Run all steps; raises what the first failing one raised."""
@@ -173,7 +178,7 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
     guest.call("venues")
     with pair.boot(image, _FIRST) as enclave:
         with report.step("the shipped enclave serves on vsock, and takes nothing without its quorum") as found:
-            pair.codes(_FIRST, BootCode.RUNNING)
+            pair.serves(_FIRST)
             guest.call("host", enclave=address(_FIRST))
             guest.call("follow_clock")
             _loads(pair, found)
@@ -192,7 +197,7 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
             expect(guest.call("at_venue"), before, "orders at the venue")
             found.append(f"orders meanwhile: {', '.join(answers)}; none reached the venue")
     with pair.boot(image, _SECOND), report.step("it comes back with another context id") as found:
-        pair.codes(_SECOND, BootCode.RUNNING)
+        pair.serves(_SECOND)
         guest.call("host", enclave=address(_SECOND))
         guest.call("follow_clock")
         guest.call("load", admins=pair.admins[:2])
@@ -233,7 +238,7 @@ def _drift(pair: Pair, image: Path, measured: dict[str, str]) -> None:
     guest = pair.guest
     wake = (datetime.now(UTC) - _BEHIND).strftime("%Y-%m-%dT%H:%M:%S")
     with pair.boot(image, _LATE, clock=wake), pair.report.step("an enclave whose clock is ten minutes behind") as found:
-        pair.codes(_LATE, BootCode.RUNNING)
+        pair.serves(_LATE)
         guest.call("host", enclave=address(_LATE))
         guest.call("load", admins=pair.admins[:2])
         ahead = guest.call("status")["ahead_ms"]

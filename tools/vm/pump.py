@@ -58,9 +58,7 @@ class Pump:
             self._loop.run_until_complete(asyncio.start_unix_server(self._leading_to(cid, port), path))
         self._ready.set()
         self._loop.run_forever()
-        for task in (tasks := asyncio.all_tasks(self._loop)):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self._loop.run_until_complete(_cancel_all())
         self._loop.close()
 
     def _leading_to(
@@ -80,6 +78,13 @@ class Pump:
                 await asyncio.gather(_one_way(reader, far_writer), _one_way(far_reader, writer))
 
         return carry
+
+
+async def _cancel_all() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
