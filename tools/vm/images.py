@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from casemate.eif import cpio
 from tools.vm import trees
+from tools.vm.machines import clock_options
 from tools.vm.parts import ENCLAVE_MODULES, PARENT_MODULES, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tools.vm.parts import Machine
 
 # A real Nitro machine names its devices on the command line; QEMU's says them by ACPI.
-_CMDLINE: Final = "console=ttyS0 quiet reboot=k panic=-1 random.trust_cpu=off no_timer_check"
+_CMDLINE: Final = "console=ttyS0 quiet reboot=k panic=-1 random.trust_cpu=off"
 PORT: Final = 5005
 # Any context id: the enclave does not know its own.
 _LISTEN: Final = f"vsock:4294967295:{PORT}"
@@ -47,14 +47,8 @@ def init(compiler: Path, target: Path) -> None:
 
 
 def cmdline() -> str:
-    """Return the kernel's command line.
-
-    It names the clock's rate: this machine has no other timer, so a kernel that measures wrongly, because its
-    emulator has to wait for a processor, waits for its first tick for ever.
-    """
-    processor = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    found = re.search(r"^cpu MHz\s*: ([0-9]+)\.([0-9]{3})", processor, re.MULTILINE)
-    return f"{_CMDLINE} tsc_early_khz={found[1]}{found[2]}" if found else _CMDLINE
+    """Return the enclave kernel's command line."""
+    return f"{_CMDLINE} {clock_options()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -378,7 +378,7 @@ def _order(price: str) -> OrderIntent:
 
 def _said(result: SubmitResult) -> str:
     if not result.allowed:
-        return f"refused: {result.verdict.rule}"
+        return f"refused: {result.verdict.rule}: {result.verdict.reason}"
     return "signed" if result.report is None else str(result.report.state).rsplit(".", 1)[-1].lower()
 
 
