@@ -7,6 +7,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch import boot_codes
 from host_dispatch.api.dispatch import DispatchService
 from host_dispatch.api.duty import LastCheckpoint
 from host_dispatch.api.operator import OperatorService
@@ -76,6 +77,8 @@ class Host:
         self.journal = SqliteJournal(config.journal, loop, durability=config.durability, committed=self.hub.publish)
         self.hub.head = self.journal.head
         await self._http.start()
+        # Before the link: an enclave that cannot start says why meanwhile.
+        self._codes = await boot_codes.start() if config.enclave.text.startswith("vsock:") else None
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
         self.keeper = ReceiptKeeper(self.journal, self.link.call, self._clock)
         self.link.connected, self.link.seen = self.keeper.connected, self.keeper.on_reply
@@ -147,6 +150,8 @@ class Host:
         await asyncio.gather(self._keeping, return_exceptions=True)
         await self.telemetry.stop()
         await self.link.close()
+        if self._codes is not None:
+            self._codes.close()
         await self._http.close()
         await self.journal.close()
 

@@ -19,13 +19,14 @@ from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
 from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
 from enclave_signer.ports import Authority, Clock, KeysIn
 from enclave_signer.quorum import Quorum
 from enclave_signer.receipts import Chain
 from enclave_signer.sealed.keys_in import SealedKeys
-from enclave_signer.server import ENDED, CannotListen, Server, serve_until_ended, serve_until_told
+from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -170,7 +171,7 @@ async def serve(
 class BootEnded(Exception):
     """A sealed bundle could not be opened; ``code`` is the exit code."""
 
-    code = ENDED
+    code = int(BootCode.BUNDLE)
 
     def __init__(self) -> None:
         """Say so."""
