@@ -32,6 +32,7 @@ NAMES: Final[Mapping[int, str]] = {
     0x22: "WRONG_USE",
     0x23: "QUORUM",
     0x24: "LISTEN",
+    0x25: "BUNDLE",
     0x2F: "OTHER_STATUS",
     0x30: "KILLED",
     0x31: "CRASHED",
