@@ -13,6 +13,7 @@ from casemate.intents import (
     CancelIntent,
     CloseIntent,
     HaltIntent,
+    LogonIntent,
     OrderIntent,
 )
 from casemate.models import (
@@ -21,6 +22,7 @@ from casemate.models import (
     ErrorClass,
     ExecutionReport,
     HaltScope,
+    LogonResult,
     Operation,
     OrderState,
     OrderType,
@@ -57,6 +59,8 @@ __all__ = [
     "Gateway",
     "HaltIntent",
     "HaltScope",
+    "LogonIntent",
+    "LogonResult",
     "Operation",
     "OrderIntent",
     "OrderState",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from signer_api.v1 import intent_pb2
 
 T = TypeVar("T")
-R = TypeVar("R", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply)
+R = TypeVar("R", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply, dispatch_pb2.LogonReply)
 I = TypeVar("I", bound=intents.Intent)  # noqa: E741 - I for intent
 
 DISPATCH: Final = "/casemate.dispatch.v1.OrderDispatch/"
@@ -139,6 +140,22 @@ class Calls:
         request = self.request(intent)
         return self._call(DISPATCH + "Read", intent, request, answered, dispatch_pb2.ReadReply)
 
+    def logon(self, intent: intents.LogonIntent) -> Call[models.LogonResult]:
+        """What logs a connection of a private stream on."""
+        request = self.request(intent)
+        return self._call(DISPATCH + "Logon", intent, request, self.logged_on, dispatch_pb2.LogonReply)
+
+    def logged_on(
+        self, reply: dispatch_pb2.LogonReply, sealed: intent_pb2.SealedIntent, who: About
+    ) -> models.LogonResult:
+        """Read the answer to a logon; raises Unproven as well for a message that is not the enclave's."""
+        proven = self.proven(reply, sealed, who)
+        digest = hashlib.sha256(reply.request).digest()
+        if proven is not None and reply.request and digest != reply.proof.request_digest:
+            message = "the answer carries another message than the enclave signed"
+            raise errors.Unproven(message, *who)
+        return wire.logon_result(reply, proven)
+
     def get(self, account: str, client_order_id: str) -> Call[models.ExecutionReport]:
         """Latest report of one order, from the host's journal."""
         request = dispatch_pb2.GetRequest(account=account, client_order_id=client_order_id)
@@ -226,7 +243,10 @@ class Calls:
         )
 
     def proven(
-        self, reply: dispatch_pb2.SubmitReply | dispatch_pb2.ReadReply, sealed: intent_pb2.SealedIntent, who: About
+        self,
+        reply: dispatch_pb2.SubmitReply | dispatch_pb2.ReadReply | dispatch_pb2.LogonReply,
+        sealed: intent_pb2.SealedIntent,
+        who: About,
     ) -> signer_pb2.Verdict | None:
         """Return the enclave's own verdict; None where no session says it. Raises Unproven."""
         if self.sessions is None:

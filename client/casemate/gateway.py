@@ -212,6 +212,11 @@ class Gateway:
             lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s
         )
 
+    async def logon(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.LogonResult:
+        """Ask for what logs a connection of a read-only account's private stream on."""
+        intent = intents.LogonIntent(account=account, venue=venue)
+        return await self.send(lambda: self._calls.logon(intent), timeout_s)
+
     async def get(
         self, account: str, client_order_id: str, *, timeout_s: float | None = None
     ) -> models.ExecutionReport:

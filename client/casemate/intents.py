@@ -343,6 +343,16 @@ class BalancesIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogonIntent:
+    """Log a connection of the account's private stream on: for accounts alone that the policy marks read-only."""
+
+    account: str
+    venue: str
+    created_at: int = 0
+    valid_until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HaltIntent:
     """Refuse everything but cancels and reads in this scope, until a RESUME."""
 
@@ -364,5 +374,6 @@ Intent = (
     | QueryIntent
     | OpenOrdersIntent
     | BalancesIntent
+    | LogonIntent
     | HaltIntent
 )

@@ -326,6 +326,32 @@ class ReadResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogonResult:
+    """The answer to a logon: ``message`` to send first on a connection to ``url``, or a ``token`` of the venue's.
+
+    Both are secrets while they are valid, so they are in no repr. ``authenticated``: the verdict is the enclave's own
+    word, and so is the message; a token is the host's claim in any case. ``valid_until``: nanoseconds UTC, of the
+    message.
+    """
+
+    verdict: Verdict
+    url: str = ""
+    message: bytes = field(default=b"", repr=False)
+    token: str = field(default="", repr=False)
+    valid_until: int = 0
+    error_class: ErrorClass | None = None
+    venue_code: str = ""
+    venue_message: str = ""
+    authenticated: bool = False
+    receipt: Receipt | None = None
+
+    @property
+    def granted(self) -> bool:
+        """Whether there is something to log on with."""
+        return self.verdict.allowed and bool(self.message or self.token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
     """A standing HALT."""
 

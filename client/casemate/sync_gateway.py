@@ -202,6 +202,11 @@ class SyncGateway:
         """Ask the venue for the account's balances."""
         return self.send(lambda: self._calls.read(intents.BalancesIntent(account=account, venue=venue)), timeout_s)
 
+    def logon(self, account: str, venue: str, *, timeout_s: float | None = None) -> models.LogonResult:
+        """Ask for what logs a connection of a read-only account's private stream on."""
+        intent = intents.LogonIntent(account=account, venue=venue)
+        return self.send(lambda: self._calls.logon(intent), timeout_s)
+
     def get(self, account: str, client_order_id: str, *, timeout_s: float | None = None) -> models.ExecutionReport:
         """Latest report of one order, from the host's journal; raises NotFound."""
         return self._call(self._calls.get(account, client_order_id), timeout_s)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from decimal import Decimal
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import cbor2
 
 from casemate import intents, models
 from casemate.session.forms import receipt_hash
 from dispatch_api.v1 import dispatch_pb2
-from signer_api.v1 import intent_pb2
-
-if TYPE_CHECKING:
-    from signer_api.v1 import signer_pb2
+from signer_api.v1 import intent_pb2, signer_pb2
 
 E = TypeVar("E", bound=IntEnum)
 
@@ -29,6 +26,7 @@ _KINDS: Final[dict[type, tuple[str, models.Operation]]] = {
     intents.QueryIntent: ("query", models.Operation.QUERY),
     intents.OpenOrdersIntent: ("open_orders", models.Operation.OPEN_ORDERS),
     intents.BalancesIntent: ("balances", models.Operation.BALANCES),
+    intents.LogonIntent: ("logon", models.Operation.LOGON),
     intents.HaltIntent: ("halt", models.Operation.HALT),
 }
 _FIELDS: Final = {kind: tuple(field.name for field in fields(kind)) for kind in _KINDS}
@@ -164,6 +162,23 @@ def read_result(message: dispatch_pb2.ReadReply, proven: signer_pb2.Verdict | No
             models.Balance(asset=item.asset, available=number(item.available), locked=number(item.locked))
             for item in message.balances
         ),
+    )
+
+
+def logon_result(message: dispatch_pb2.LogonReply, proven: signer_pb2.Verdict | None = None) -> models.LogonResult:
+    """Read the answer to a logon; ``proven`` as in :func:`submit_result`. Raises DecodeError."""
+    request = signer_pb2.SignedRequest.FromString(message.request)
+    return models.LogonResult(
+        authenticated=proven is not None,
+        receipt=receipt(message.receipt),
+        verdict=verdict(proven or message.verdict),
+        url=request.url,
+        message=request.body,
+        valid_until=request.valid_until,
+        token=message.token,
+        error_class=member(models.ErrorClass, message.error_class),
+        venue_code=message.venue_code,
+        venue_message=message.venue_message,
     )
 
 

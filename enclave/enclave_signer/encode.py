@@ -105,6 +105,11 @@ def signed_request(wire: WireRequest, client_order_id: str, valid_until: int, ta
     return b"".join(parts)
 
 
+def in_order(signed: bytes) -> bytes:
+    """Encode a SignedRequest with its fields in order: the engine compares its digest after the host has read it."""
+    return signer_pb2.SignedRequest.FromString(signed).SerializeToString(deterministic=True)
+
+
 def allowed(verdict: bytes, signed: bytes) -> bytes:
     """Encode a Judged of an encoded verdict and an encoded request."""
     return b"".join((_JUDGED_VERDICT, _length(len(verdict)), verdict, _JUDGED_REQUEST, _length(len(signed)), signed))

@@ -269,6 +269,8 @@ class Signing:
         instrument = None if scope is None else scope.instrument
         tail = self._tail(case.seat.desk, operation, instrument)
         signed = encode.signed_request(wire, client_order_id, case.ends_ms * NS_IN_MS, tail)
+        if operation is Operation.LOGON:
+            signed = encode.in_order(signed)
         verdict = self._said(case.granted_by())
         if operation in TRADING:
             worth = case.worth()

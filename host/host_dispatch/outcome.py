@@ -21,7 +21,7 @@ How to read a :class:`Reading`:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Final
 
@@ -41,6 +41,7 @@ class Operation(IntEnum):
     BALANCES = 7
     ORDER_CLOSED = 8
     HALT = 9
+    LOGON = 10
 
 
 #: Operations that change something at the venue: a failure of unknown outcome leaves them UNKNOWN.
@@ -122,6 +123,8 @@ class Reading:
     retry_after_ms: int | None = None
     orders: tuple[VenueOrderView, ...] = ()
     balances: tuple[BalanceView, ...] = ()
+    #: What opens the private stream, as the answer to a logon said: a secret, so it is in no repr.
+    token: str = field(default="", repr=False)
     #: ``orders`` of a query holds every order, in every state, that the one asked for could be among.
     exhaustive: bool = False
 

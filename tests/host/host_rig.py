@@ -60,6 +60,8 @@ class TinyReader:
             return Reading(
                 state=state, error=error, code=text[1:], message="the venue's own words", retry_after_ms=pause
             )
+        if operation is Operation.LOGON:
+            return Reading(token=text)
         if text == "DONE":
             return Reading()
         if text not in OrderState.__members__:
@@ -181,6 +183,7 @@ _PATHS = {
     Operation.QUERY: ("GET", "/query"),
     Operation.OPEN_ORDERS: ("GET", "/open-orders"),
     Operation.BALANCES: ("GET", "/balances"),
+    Operation.LOGON: ("POST", "/listen-key"),
 }
 _KINDS = {
     "order": Operation.CREATE,
@@ -190,6 +193,7 @@ _KINDS = {
     "query": Operation.QUERY,
     "open_orders": Operation.OPEN_ORDERS,
     "balances": Operation.BALANCES,
+    "logon": Operation.LOGON,
     "order_closed": Operation.ORDER_CLOSED,
     "halt": Operation.HALT,
 }

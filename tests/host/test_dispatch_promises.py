@@ -89,7 +89,7 @@ async def test_d1_a_signature_whose_intent_did_not_commit_is_thrown_away_and_can
 ) -> None:
     async with running(tmp_path) as rig:
         await rig.api.submit(create("before"))
-        with _held(rig):
+        with held(rig):
             info = await refused(rig.api.submit(create("a")))
             assert info.reason == "JOURNAL_UNAVAILABLE"
             assert info.metadata["retry_can_help"] == "true"
@@ -105,7 +105,7 @@ async def test_d1_a_signature_whose_intent_did_not_commit_is_thrown_away_and_can
 
 
 @contextmanager
-def _held(rig: Rig) -> Iterator[None]:
+def held(rig: Rig) -> Iterator[None]:
     """Hold the journal's write lock from outside, as a careless program would."""
     other_program = sqlite3.connect(rig.journal_path, isolation_level=None)
     other_program.execute("BEGIN IMMEDIATE")

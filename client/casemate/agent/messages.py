@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from casemate.sealing import SessionSealer
     from signer_api.v1 import intent_pb2
 
-M = TypeVar("M", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply)
+M = TypeVar("M", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply, dispatch_pb2.LogonReply)
 
 # For each kind of intent its operation and the host's call.
 KINDS: Final = {
@@ -30,6 +30,7 @@ KINDS: Final = {
     "query": (Operation.QUERY, "Read"),
     "open_orders": (Operation.OPEN_ORDERS, "Read"),
     "balances": (Operation.BALANCES, "Read"),
+    "logon": (Operation.LOGON, "Logon"),
     "halt": (Operation.HALT, "Halt"),
 }
 # What a stream carries.
@@ -91,6 +92,22 @@ class Messages:
             return reply
 
         return Call(DISPATCH + "Read", request.SerializeToString(), parse, who, sealed.session)
+
+    def logon(self, intent: intent_pb2.Intent) -> Call[dispatch_pb2.LogonReply]:
+        """What logs a connection of a private stream on."""
+        item = Item(intent, WaitFor.ACKNOWLEDGED)
+        who, request = self.who(item), self.request(item, WaitFor.ACKNOWLEDGED)
+        sealed = request.sealed
+
+        def parse(raw: bytes) -> dispatch_pb2.LogonReply:
+            reply = _read(dispatch_pb2.LogonReply, raw, who)
+            # Checks message and proof; the engine gets the enclave's own verdict.
+            self._calls.logged_on(reply, sealed, who)
+            reply.verdict.ParseFromString(reply.proof.verdict)
+            reply.verdict_source = dispatch_pb2.SOURCE_ENCLAVE
+            return reply
+
+        return Call(DISPATCH + "Logon", request.SerializeToString(), parse, who, sealed.session)
 
     # --- what a stream needs
 

@@ -104,7 +104,8 @@ class Agent:
         service = self._service
         unary = {name: service.submitting(kind) for name, kind in SUBMITS.items()}
         unary |= {name: service.reading(kind) for name, kind in READS.items()}
-        unary |= {"Halt": service.halt, "Get": service.get, "List": service.list, "Status": service.status}
+        unary |= {"Logon": service.logon, "Halt": service.halt}
+        unary |= {"Get": service.get, "List": service.list, "Status": service.status}
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: grpc.unary_unary_rpc_method_handler(_guarded(method)) for name, method in unary.items()
         }

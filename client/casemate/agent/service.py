@@ -78,6 +78,12 @@ class AgentService:
         reply = await self._gateway.send(lambda: self._messages.halt(intent), deadline_of(context))
         return reply.SerializeToString()
 
+    async def logon(self, data: bytes, context: Context) -> bytes:
+        """Log a connection of a read-only account's private stream on."""
+        intent = wrapped("logon", data)
+        reply = await self._gateway.send(lambda: self._messages.logon(intent), deadline_of(context))
+        return reply.SerializeToString()
+
     async def get(self, data: bytes, context: Context) -> bytes:
         """Latest report of one order, from the host's journal."""
         asked = parsed(dispatch_pb2.GetRequest, data)

@@ -17,6 +17,7 @@ from casemate.cli import (
     doctor,
     duty,
     eif,
+    logon,
     operate,
     policy,
     provision,
@@ -57,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     trade.add_submit(commands)
     trade.add_cancel(commands)
     trade.add_orders(commands)
+    logon.add_logon(commands)
     operate.add_status(commands)
     operate.add_halt(commands)
     operate.add_resume(commands)

@@ -28,7 +28,7 @@ _SYMBOL: Final = re.compile(r"[A-Za-z0-9/:_.-]{1,64}")
 _CLIENT_ORDER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _OPERATIONS: Final = frozenset(int(operation) for operation in Operation)
 # A symbol belongs to everything but what concerns a whole account or no venue.
-_NO_SYMBOL: Final = frozenset({Operation.BALANCES, Operation.ORDER_CLOSED, Operation.HALT})
+_NO_SYMBOL: Final = frozenset({Operation.BALANCES, Operation.ORDER_CLOSED, Operation.HALT, Operation.LOGON})
 _NAMED: Final = frozenset({Operation.CREATE, Operation.ORDER_CLOSED})
 
 M = TypeVar("M", bound=Message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dispatch_api.v1 import dispatch_pb2 as wire
 from host_dispatch.api import checks
+from host_dispatch.api.logons import Logons
 from host_dispatch.api.replies import item_reply, submit_reply
 from host_dispatch.api.status import not_taken
 from host_dispatch.dispatcher.dispatch import CANCELS, END, READS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from host_dispatch.executions import ExecutionHub
     from host_dispatch.journal.records import StoredOrder
 
-# Halt belongs to the Operator service, reads to Read.
+# Halt belongs to the Operator service, reads to Read, logons to Logon.
 _SUBMITTED: Final = frozenset({Operation.CREATE, Operation.AMEND, Operation.ORDER_CLOSED, *CANCELS})
 _STATES: Final = frozenset(int(state) for state in OrderState)
 
@@ -35,6 +36,7 @@ class DispatchService:
 
     def __init__(self, runner: Runner, hub: ExecutionHub, reads: Reads) -> None:
         """``hub`` hands committed reports out; ``reads`` asks venues."""
+        self._logons = Logons(runner)
         self._runner = runner
         self._hub = hub
         self._reads = reads
@@ -126,6 +128,12 @@ class DispatchService:
         checks.check_submit(request, READS, self._venues)
         return (await self._reads.read(request)).SerializeToString()
 
+    async def logon(self, data: bytes, _: Context) -> bytes:
+        """Log a connection of a private stream on."""
+        request = checks.parse(wire.SubmitRequest, data)
+        checks.check_submit(request, (Operation.LOGON,), self._venues)
+        return (await self._logons.logon(request)).SerializeToString()
+
     # --- from the journal
 
     async def get(self, data: bytes, _: Context) -> bytes:
@@ -176,6 +184,7 @@ class DispatchService:
                 "CloseOrder": self.close_order,
                 "OpenSession": self.open_session,
                 "Read": self.read,
+                "Logon": self.logon,
                 "Get": self.get,
                 "List": self.list,
             },

@@ -48,6 +48,8 @@ class Judgement(Enum):
     REPEATED = auto()
     # Allowed, and no venue is concerned.
     NO_REQUEST = auto()
+    # Signed for whoever asked to use: nothing is sent from here.
+    HANDED_BACK = auto()
     REFUSED = auto()
     NOT_JUDGED = auto()
     # Allowed, but the signed request is not what the engine's routing said.
@@ -252,6 +254,8 @@ class OrderMachine:
                 return self._repeated()
             case Judgement.NO_REQUEST:
                 return (Record(How.JUDGED, None),)
+            case Judgement.HANDED_BACK:
+                return (Record(How.JUDGED, None),) if self._durable else (Do.FAIL_JOURNAL,)
             case Judgement.REFUSED:
                 return (Record(How.REFUSED, OrderState.REFUSED),)
             case Judgement.NOT_JUDGED:

@@ -416,6 +416,8 @@ def _judgement(dispatch: Dispatch, judged: signer_pb2.Judged | None, failure: No
     if not judged.HasField("request") or mismatch(dispatch.routing, judged.request):
         return m.Judgement.MISROUTED
     dispatch.signed = judged.request
+    if dispatch.operation is Operation.LOGON:
+        return m.Judgement.HANDED_BACK
     dispatch.machine.valid_until = min(dispatch.machine.valid_until, judged.request.valid_until)
     # A cancel may go as often as it likes.
     if judged.repeated and dispatch.operation not in CANCELS:

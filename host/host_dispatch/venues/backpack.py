@@ -122,7 +122,7 @@ class BackpackReader(Reader):
         {
             operation: (Cost("requests-1m", 1),)
             for operation in Operation
-            if operation not in {Operation.ORDER_CLOSED, Operation.HALT}
+            if operation not in {Operation.ORDER_CLOSED, Operation.HALT, Operation.LOGON}
         },
     )
 
@@ -199,6 +199,7 @@ _ANSWERS: Final = MappingProxyType(
         Operation.BALANCES: _balances,
         Operation.ORDER_CLOSED: nothing,
         Operation.HALT: nothing,
+        Operation.LOGON: nothing,
     },
 )
 

@@ -96,6 +96,7 @@ class BinanceReader(Reader):
             Operation.QUERY: (Cost("weight-1m", 4),),
             Operation.OPEN_ORDERS: (Cost("weight-1m", 6),),
             Operation.BALANCES: (Cost("weight-1m", 20),),
+            Operation.LOGON: (Cost("weight-1m", 1),),
         },
     )
 
@@ -272,6 +273,11 @@ def _margin(asset: dict[str, Json], total: str) -> BalanceView:
     return BalanceView(identifier(asset.get("asset")), available, held)
 
 
+def _listen_key(_reply: Reply, value: Json) -> Reading:
+    """Read USD-M's POST /fapi/v1/listenKey (D); spot logs its connections on by themselves."""
+    return Reading(token=required_identifier(as_object(value).get("listenKey")))
+
+
 _ANSWERS: Final = MappingProxyType(
     {
         Operation.CREATE: _created,
@@ -283,6 +289,7 @@ _ANSWERS: Final = MappingProxyType(
         Operation.BALANCES: _balances,
         Operation.ORDER_CLOSED: nothing,
         Operation.HALT: nothing,
+        Operation.LOGON: _listen_key,
     },
 )
 

@@ -270,6 +270,7 @@ _ANSWERS: Final = MappingProxyType(
         Operation.BALANCES: _balances,
         Operation.ORDER_CLOSED: _nothing,
         Operation.HALT: _nothing,
+        Operation.LOGON: _nothing,
     },
 )
 

@@ -156,7 +156,7 @@ class CoinbaseReader(Reader):
         {
             operation: (Cost("requests-1s", 1),)
             for operation in Operation
-            if operation not in {Operation.ORDER_CLOSED, Operation.HALT}
+            if operation not in {Operation.ORDER_CLOSED, Operation.HALT, Operation.LOGON}
         },
     )
 
@@ -304,6 +304,7 @@ _ANSWERS: Final = MappingProxyType(
         Operation.BALANCES: _balances,
         Operation.ORDER_CLOSED: _nothing,
         Operation.HALT: _nothing,
+        Operation.LOGON: _nothing,
     },
 )
 

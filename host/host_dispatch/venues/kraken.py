@@ -145,6 +145,7 @@ class KrakenReader(Reader):
             Operation.QUERY: (Cost("rest-counter", 1),),
             Operation.OPEN_ORDERS: (Cost("rest-counter", 1),),
             Operation.BALANCES: (Cost("rest-counter", 1),),
+            Operation.LOGON: (Cost("rest-counter", 1),),
         },
     )
 
@@ -248,6 +249,11 @@ def _balance(asset: str, held: Json) -> BalanceView:
     return BalanceView(identifier(asset), difference(number(held.get("balance")), locked), locked)
 
 
+def _token(_reply: Reply, result: dict[str, Json]) -> Reading:
+    """Read GetWebSocketsToken."""
+    return Reading(token=required_identifier(result.get("token")))
+
+
 def _nothing(reply: Reply, result: dict[str, Json]) -> Reading:
     return nothing(reply, result)
 
@@ -263,6 +269,7 @@ _ANSWERS: Final = MappingProxyType(
         Operation.BALANCES: _balances,
         Operation.ORDER_CLOSED: _nothing,
         Operation.HALT: _nothing,
+        Operation.LOGON: _token,
     },
 )
 

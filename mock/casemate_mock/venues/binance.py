@@ -5,6 +5,7 @@ The production host chooses the product (`api.binance.com`, `fapi.binance.com`);
 venue.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -69,6 +70,8 @@ class Binance(SimulatedVenue):
         public = self._public(request)
         if public is not None:
             return public
+        if (request.method, request.path) == ("POST", "/fapi/v1/listenKey"):
+            return self._listen_key(request)
         handler = self._signed.get((request.method, request.path))
         if handler is None:
             return VenueResponse(status=404, body=b"<html><body><h2>404 Not found</h2></body></html>")
@@ -94,6 +97,12 @@ class Binance(SimulatedVenue):
         reply = handler(Caller(key.account, params, now))
         self._placed_ms.extend([now] * (self.exchange.order_count - count))
         return replace(reply, headers={**reply.headers, **self._usage(key.api_key)})
+
+    def _listen_key(self, request: VenueRequest) -> VenueResponse:
+        """The API key alone is enough, and every call within an hour answers the same; there are no streams here."""
+        key = key_of(request, self.keys)
+        digest = hashlib.sha512(f"listen {key.api_key} {self.clock_ms() // 3_600_000}".encode())
+        return json_reply({"listenKey": digest.hexdigest()[:64]})
 
     def _usage(self, api_key: str) -> dict[str, str]:
         while self._placed_ms and self._placed_ms[0] <= self.clock_ms() - _ORDER_WINDOW_MS:

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _BALANCE_PLACES = 10
 _MAX_QUERY = 50
+_TOKEN_CHARACTERS = 43
 
 
 class Kraken(SimulatedVenue):
@@ -43,6 +44,7 @@ class Kraken(SimulatedVenue):
             "/0/private/ClosedOrders": self._closed,
             "/0/private/Balance": self._balance,
             "/0/private/BalanceEx": self._balance_ex,
+            "/0/private/GetWebSocketsToken": self._stream_token,
         }
 
     def rules(self, settings: VenueSettings) -> ExchangeRules:
@@ -170,6 +172,11 @@ class Kraken(SimulatedVenue):
     def _balance(self, caller: Caller) -> Json:
         held = self.exchange.balances(caller.account)
         return {asset_id(asset): fixed(balance.total, _BALANCE_PLACES) for asset, balance in held.items()}
+
+    def _stream_token(self, caller: Caller) -> Json:
+        """A token for the private streams, to be used within 15 minutes; there are no streams here."""
+        del caller
+        return {"token": "".join(self.rng.choice(_ALPHABET) for _ in range(_TOKEN_CHARACTERS)), "expires": 900}
 
     def _balance_ex(self, caller: Caller) -> Json:
         held = self.exchange.balances(caller.account)

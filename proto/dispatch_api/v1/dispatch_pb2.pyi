@@ -326,6 +326,28 @@ class ReadReply(_message.Message):
     verdict_source: Source
     def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ..., orders: _Optional[_Iterable[_Union[VenueOrder, _Mapping]]] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ...) -> None: ...
 
+class LogonReply(_message.Message):
+    __slots__ = ("verdict", "proof", "receipt", "verdict_source", "request", "token", "error_class", "venue_code", "venue_message")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ERROR_CLASS_FIELD_NUMBER: _ClassVar[int]
+    VENUE_CODE_FIELD_NUMBER: _ClassVar[int]
+    VENUE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    verdict: _signer_pb2.Verdict
+    proof: _signer_pb2.VerdictProof
+    receipt: bytes
+    verdict_source: Source
+    request: bytes
+    token: str
+    error_class: ErrorClass
+    venue_code: str
+    venue_message: str
+    def __init__(self, verdict: _Optional[_Union[_signer_pb2.Verdict, _Mapping]] = ..., proof: _Optional[_Union[_signer_pb2.VerdictProof, _Mapping]] = ..., receipt: _Optional[bytes] = ..., verdict_source: _Optional[_Union[Source, str]] = ..., request: _Optional[bytes] = ..., token: _Optional[str] = ..., error_class: _Optional[_Union[ErrorClass, str]] = ..., venue_code: _Optional[str] = ..., venue_message: _Optional[str] = ...) -> None: ...
+
 class GetRequest(_message.Message):
     __slots__ = ("account", "client_order_id")
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
