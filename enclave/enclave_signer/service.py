@@ -261,6 +261,7 @@ class Service:
     def _on_succeed(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.succeed
         self._authority.succeed(message.quorum, _approvals(message.approvals), self._now())
+        self._chain.record("quorum", digest=self._authority.digest, generation=self._authority.generation)
         return self._on_status(envelope)
 
     def _on_status(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
