@@ -104,6 +104,7 @@ class Service:
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
         self._seen = 0
+        self._held = False
         key = boot_key or make_boot_key(randomness)
         self._chain = Chain(key, self._now)
         self._signing = Signing(
@@ -159,8 +160,10 @@ class Service:
         if call not in ANSWERED[self._phase]:
             message = f"{call} is not answered in phase {self._phase.name}"
             raise WrongPhase(message, field=call)
-        if self._drift.stops and call in _TIMED:
-            raise self._drift.error()
+        if call in _TIMED:
+            self._now()
+            if self._drift.stops:
+                raise self._drift.error()
         return call
 
     def _on_sign(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -261,6 +264,7 @@ class Service:
     def _on_succeed(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
         message = envelope.succeed
         self._authority.succeed(message.quorum, _approvals(message.approvals), self._now())
+        self._chain.record("quorum", digest=self._authority.digest, generation=self._authority.generation)
         return self._on_status(envelope)
 
     def _on_status(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -348,7 +352,12 @@ class Service:
         """Return the clock's time, or the latest seen: a clock that goes backwards loosens nothing."""
         now = self._clock()
         if now <= self._seen:
+            self._drift.held(self._seen - now)
+            self._held = True
             return self._seen
+        if self._held:
+            self._drift.held(0)
+            self._held = False
         self._seen = now
         return now
 
