@@ -8,6 +8,7 @@ unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench fuzz image image-check sbom grpcio-vsock lock stubs clean
+.PHONY: vm-test vm-parts qemu-nitro
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile
@@ -21,7 +22,7 @@ demo: setup ## play orders through mock enclave, host and simulated venues
 test: setup ## run the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## format, lint, types, imports, locks, stubs, oldest and newest protobuf
+check: setup ## format, lint, types, imports, locks, stubs, oldest and newest protobuf, Terraform
 	@$(BIN)/python -m tools.check
 
 format: setup ## format and fix what can be fixed by itself
@@ -44,6 +45,15 @@ sbom: setup ## write a CycloneDX bill of materials for each deployable
 
 grpcio-vsock: setup ## build a grpcio that speaks vsock, from source (up to an hour, once)
 	@$(BIN)/python -m tools.image.grpcio
+
+vm-test: setup ## boot image and host on emulated machines (ARGS='--part a'); `make vm-parts` gets what it needs
+	@$(BIN)/python -m tools.vm $(ARGS)
+
+vm-parts: setup ## fetch kernel and vsock daemon for vm-test from Debian's archive, without installing them
+	@$(BIN)/python -m tools.vm.fetch
+
+qemu-nitro: setup ## build QEMU's nitro-enclave machine (6 minutes)
+	@$(BIN)/python -m tools.vm.qemu
 
 lock: setup ## resolve the hash-locked lists anew
 	@$(BIN)/python -m tools.lock

@@ -19,6 +19,7 @@ CHECKS: dict[str, list[str]] = {
     "locks": [sys.executable, "-m", "tools.lock", "--check"],
     "stubs": [sys.executable, "-m", "tools.stubs", "--check"],
     "protobuf": [sys.executable, "-m", "tools.check_protobuf_runtimes"],
+    "terraform": [sys.executable, "-m", "tools.terraform"],
 }
 
 

@@ -48,7 +48,7 @@ def bom(folder: str, base_files: Iterable[tuple[str, str]] = ()) -> str:
     document = Bom(components=[*_packages(folder), *_files(base_files)])
     document.metadata.component = root
     document.metadata.timestamp = dt.datetime.fromtimestamp(0, dt.UTC)
-    document.dependencies.add(Dependency(root.bom_ref, [Dependency(each.bom_ref) for each in document.components]))  # type: ignore[no-untyped-call]  # sortedcontainers' set
+    document.dependencies.add(Dependency(root.bom_ref, [Dependency(each.bom_ref) for each in document.components]))
     document.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, _state(document))
     made: dict[str, Any] = json.loads(JsonV1Dot6(document).output_as_string())
     return json.dumps(made, indent=1, sort_keys=True) + "\n"

@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 I = TypeVar("I")  # noqa: E741 - I for intent
 R = TypeVar("R")
-I_in = TypeVar("I_in", contravariant=True)
-R_out = TypeVar("R_out", covariant=True)
+I_contra = TypeVar("I_contra", contravariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Maker(Protocol[I_in, R_out]):
+class Maker(Protocol[I_contra, R_co]):
     """Seals intents of one form, and reads what comes back."""
 
-    def who(self, intent: I_in) -> About:
+    def who(self, intent: I_contra) -> About:
         """Which order it is about."""
 
-    def request(self, intent: I_in, wait_for: WaitFor) -> dispatch_pb2.SubmitRequest:
+    def request(self, intent: I_contra, wait_for: WaitFor) -> dispatch_pb2.SubmitRequest:
         """Seal one intent. Raises CasemateError."""
 
     def item(
         self, item: dispatch_pb2.ItemReply, sealed: intent_pb2.SealedIntent, who: About
-    ) -> R_out | errors.CasemateError:
+    ) -> R_co | errors.CasemateError:
         """Read the answer, or (as a value) why there is none."""
 
 

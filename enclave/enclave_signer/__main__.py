@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from enclave_signer.admins import MAX_FILE, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.closed import NobodyAuthenticates, NoKeysIn
 from enclave_signer.drift import Drift
 from enclave_signer.errors import EnclaveError
@@ -18,7 +19,7 @@ from enclave_signer.nitro.nsm import DEVICE, open_device
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.quorum import Quorum
 from enclave_signer.sealed.keys_in import SealedKeys
-from enclave_signer.server import ENDED, CannotListen, Server, serve_until_told
+from enclave_signer.server import CannotListen, Server, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
 from enclave_signer.system import KeptClock, SystemRandomness, pause_counter
@@ -98,10 +99,7 @@ def _admins(path: Path) -> Admins:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until told to stop: 0; 1 if the quorum is none or the address cannot be bound; 2 for wrong use.
-
-    3 if a sealed bundle could not be opened, which ends the boot.
-    """
+    """Serve until told to stop: 0; 2 for wrong use; else the boot code of why not, which the init passes on."""
     parser = argparse.ArgumentParser(prog="casemate-enclave", description="Judges and signs orders.")
     parser.add_argument("--listen", required=True, metavar="ADDR", help="unix:PATH, vsock:CID:PORT or 127.0.0.1:PORT")
     parser.add_argument("--quorum", required=True, type=Path, metavar="FILE", help="quorum.cbor, part of the image")
@@ -110,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         admins = _admins(arguments.quorum)
     except BadQuorum as error:
         sys.stderr.write(f"casemate-enclave: no quorum, so no start: {arguments.quorum}: {error}\n")
-        return 1
+        return BootCode.QUORUM
     sys.stderr.write(
         f"casemate-enclave: deployment {admins.deployment}: {admins.threshold} of {len(admins.keys)} administrators\n"
     )
@@ -118,10 +116,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         ended = asyncio.run(_serve(arguments.listen, admins))
     except CannotListen as error:
         sys.stderr.write(f"casemate-enclave: {error}\n")
-        return 1
+        return BootCode.LISTEN
     if ended:
         sys.stderr.write("casemate-enclave: a sealed bundle could not be opened: this boot has ended\n")
-    return ENDED if ended else 0
+    return BootCode.BUNDLE if ended else 0
 
 
 if __name__ == "__main__":

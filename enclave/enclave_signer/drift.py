@@ -22,13 +22,24 @@ _NS_IN_MS: Final = 1_000_000
 class Drift:
     """The latest comparison. Nothing is signed before the first one."""
 
-    __slots__ = ("_missed", "nanoseconds", "stops")
+    __slots__ = ("_ahead", "_missed", "_off", "nanoseconds", "stops")
 
     def __init__(self) -> None:
         """``nanoseconds``: how far the enclave's clock is ahead. ``stops``: whether nothing may be signed."""
         self.nanoseconds = 0
         self.stops = True
         self._missed = MOST_MISSED
+        # Whether the comparison stops the signing, and how far the latest time that was gone by is ahead of the clock.
+        self._off = True
+        self._ahead = 0
+
+    def held(self, ahead: int) -> None:
+        """Time never goes backwards: what is gone by is ``ahead`` (ns) of the clock, which was ahead itself before.
+
+        Limits would be free too early by as much, and stamps are wrong by it, until the clock has caught up.
+        """
+        self._ahead = ahead
+        self._judge()
 
     def compare(self, before: int, module_ms: int, after: int) -> bool:
         """Take a reading: the module said ``module_ms`` between ``before`` and ``after`` (ns) of the enclave's clock.
@@ -44,13 +55,18 @@ class Drift:
             return False
         self._missed = 0
         self.nanoseconds = drift
-        self.stops = abs(drift) - slack > BOUND_NS
+        self._off = abs(drift) - slack > BOUND_NS
+        self._judge()
         return True
 
     def missed(self) -> None:
         """Take note that a comparison failed: too many in a row, and the clock is not known to be right any more."""
         self._missed += 1
-        self.stops = self.stops or self._missed >= MOST_MISSED
+        self._off = self._off or self._missed >= MOST_MISSED
+        self._judge()
+
+    def _judge(self) -> None:
+        self.stops = self._off or self._ahead > BOUND_NS
 
     def refusal(self) -> Refused:
         """Return the verdict on an intent while ``stops``."""
@@ -62,6 +78,8 @@ class Drift:
         return ClockDrift(self._reason(), field="clock")
 
     def _reason(self) -> str:
+        if not self._off:
+            return f"the enclave's clock was ahead, and signs nothing until it has gone another {self._ahead // _NS_IN_MS} ms"
         if self._missed:
             return "the security module's clock cannot be read: the enclave's own is not known to be right"
         return (
@@ -79,4 +97,7 @@ class NoDrift(Drift):
     def __init__(self) -> None:
         """Stop nothing."""
         super().__init__()
-        self.stops = False
+        self.stops = self._off = False
+
+    def held(self, ahead: int) -> None:
+        """Nobody says which of the two times was right."""

@@ -20,9 +20,6 @@ import grpc.aio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-# Exit code of a boot that ended because a sealed bundle could not be opened (docs/sealed-keys.md).
-ENDED: Final = 3
-
 _SERVICE: Final = "casemate.signer.v1.Signer"
 # A little over the service's own limit, so that it is the service that says what was too large.
 _MAX_MESSAGE: Final = (2 << 20) + 65_536

@@ -104,10 +104,11 @@ class Service:
         self._ledger = Ledger(capacity)
         self._judge = Judge(self._ledger)
         self._seen = 0
+        self._held = False
         key = boot_key or make_boot_key(randomness)
         self._chain = Chain(key, self._now)
         self._signing = Signing(
-            authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes, self._drift
+            authenticator, self._judge, self._ledger, self._chain, self._now, randomness.bytes, drift=self._drift
         )
         self._vault = Vault()
         self._phase = Phase.AWAITING_POLICY
@@ -159,8 +160,10 @@ class Service:
         if call not in ANSWERED[self._phase]:
             message = f"{call} is not answered in phase {self._phase.name}"
             raise WrongPhase(message, field=call)
-        if self._drift.stops and call in _TIMED:
-            raise self._drift.error()
+        if call in _TIMED:
+            self._now()
+            if self._drift.stops:
+                raise self._drift.error()
         return call
 
     def _on_sign(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
@@ -349,7 +352,12 @@ class Service:
         """Return the clock's time, or the latest seen: a clock that goes backwards loosens nothing."""
         now = self._clock()
         if now <= self._seen:
+            self._drift.held(self._seen - now)
+            self._held = True
             return self._seen
+        if self._held:
+            self._drift.held(0)
+            self._held = False
         self._seen = now
         return now
 

@@ -54,6 +54,7 @@ MAX_SEAL: Final = 1024
 # What limits count of most intents.
 _NOTHING: Final = "0"
 _NS_IN_US: Final = 1_000
+_UNMADE: Final = encode.Parts(b"", b"", repeated=False)
 _DERIVED: Final = frozenset({Operation.QUERY, Operation.CANCEL})
 _SINGLE: Final = {operation.value: operation for operation in _DERIVED}
 
@@ -69,6 +70,7 @@ class Signing:
         chain: Chain,
         now: Callable[[], int],
         random: Callable[[int], bytes],
+        *,
         drift: Drift,
     ) -> None:
         """``now`` never goes backwards; ``sites`` are the accounts that can sign."""
@@ -88,6 +90,8 @@ class Signing:
         # What the receipt of the intent at hand will say: the rule, and what limits counted.
         self._rule = ""
         self._charged = _NOTHING
+        # What the answer is made of, where it was made from parts just now.
+        self._made = _UNMADE
 
     def policy_changed(self) -> None:
         """Forget what was encoded for the policy before."""
@@ -104,7 +108,7 @@ class Signing:
         engine, since, prove = self._identify(session, sealed.counter, raw, mac)
         intent = decode_intent(raw)
         now = self._now()
-        self._charged = _NOTHING
+        self._charged, self._made = _NOTHING, _UNMADE
         try:
             if intent.created_at < since:
                 raise _before_session(intent.created_at, since)
@@ -113,9 +117,11 @@ class Signing:
             verdict, rule = ALLOWED, self._rule
         except Refused as refusal:
             answer = self._no(refusal)
+            # What was made before the refusal is not the answer.
+            self._made = _UNMADE
             verdict, rule = REFUSED, refusal.rule
         # From here on nothing may leave unless all of it is made: what fails answers INTERNAL (S9, S10).
-        parts = encode.parts(answer)
+        parts = encode.parts(answer) if self._made is _UNMADE else self._made
         digest = hashlib.sha256(parts.signed).digest() if parts.signed else b""
         receipt = self._chain.decision(
             now,
@@ -270,6 +276,7 @@ class Signing:
             worth = case.worth()
             verdict = encode.with_notional(verdict, worth)
             self._charged = worth if case.seat.desk.uses == 1 else case.charged()
+        self._made = encode.Parts(verdict, signed, repeated=False)
         return encode.allowed(verdict, signed)
 
     def _again(self, repeat: Repeat) -> bytes:

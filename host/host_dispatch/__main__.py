@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from host_dispatch.journal.records import JournalError
 from host_dispatch.telemetry.exporter import CannotExport
 from host_dispatch.telemetry.logs import start_logging
 from host_dispatch.venues.registry import READERS
+from host_dispatch.watchdog import Notifier
 
 # The journal's thread waits at most this long for the interpreter lock of a busy event loop.
 _SWITCH_SECONDS: Final = 0.0005
@@ -56,7 +58,12 @@ async def _serve(config: Config) -> int:
         return 1
     collector.start()
     print(f"READY {json.dumps({'listen': host.listen})}", flush=True)
+    notifier = Notifier(os.environ, os.getpid())
+    notifier.tell("READY=1")
+    feeding = loop.create_task(notifier.feed(host.trouble))
     await stop.wait()
+    feeding.cancel()
+    notifier.tell("STOPPING=1", "STATUS=finishing what is under way")
     await host.stop()
     collector.stop()
     return 0

@@ -7,6 +7,7 @@ import logging
 from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
+from host_dispatch import boot_codes
 from host_dispatch.api.dispatch import DispatchService
 from host_dispatch.api.duty import LastCheckpoint
 from host_dispatch.api.operator import OperatorService
@@ -18,6 +19,7 @@ from host_dispatch.clock import SystemClock
 from host_dispatch.dispatcher.recovery import recover
 from host_dispatch.dispatcher.runner import Runner
 from host_dispatch.enclave_link import EnclaveLink
+from host_dispatch.errors import NotTakenError
 from host_dispatch.executions import ExecutionHub
 from host_dispatch.journal.sqlite import SqliteJournal
 from host_dispatch.provisioning.at_start import AtStart
@@ -28,6 +30,7 @@ from host_dispatch.telemetry.service import Telemetry
 from host_dispatch.telemetry.snapshot import Watcher
 from host_dispatch.transport.http import HttpTransport
 from host_dispatch.venues.registry import READERS
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +77,8 @@ class Host:
         self.journal = SqliteJournal(config.journal, loop, durability=config.durability, committed=self.hub.publish)
         self.hub.head = self.journal.head
         await self._http.start()
+        # Before the link: an enclave that cannot start says why meanwhile.
+        self._codes = await boot_codes.start() if config.enclave.text.startswith("vsock:") else None
         self.link = EnclaveLink(config.enclave.text, timeout_ms=config.enclave_timeout_ms)
         self.keeper = ReceiptKeeper(self.journal, self.link.call, self._clock)
         self.link.connected, self.link.seen = self.keeper.connected, self.keeper.on_reply
@@ -122,6 +127,16 @@ class Host:
         self.listen = await self.server.start(config.listen, config.tls, config.socket_mode)
         self.at_start.start()
 
+    async def trouble(self) -> str:
+        """Say why the host cannot do its work, "" if it can: the journal's last write failed, no enclave answers."""
+        if self.journal.trouble:
+            return self.journal.trouble
+        try:
+            await self.link.call(signer_pb2.EnclaveRequest(status=signer_pb2.StatusRequest()))
+        except NotTakenError as error:
+            return error.message
+        return ""
+
     async def stop(self) -> None:
         """Take nothing new, finish what is under way, flush the journal."""
         self.runner.draining = True
@@ -135,6 +150,8 @@ class Host:
         await asyncio.gather(self._keeping, return_exceptions=True)
         await self.telemetry.stop()
         await self.link.close()
+        if self._codes is not None:
+            self._codes.close()
         await self._http.close()
         await self.journal.close()
 

@@ -21,6 +21,7 @@ from casemate_mock.nitro import FakeChain, FakeNsm, measure
 from enclave_signer import encode
 from enclave_signer.admins import Admins, BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.drift import Drift
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.pauses import Pauses
@@ -28,7 +29,7 @@ from enclave_signer.ports import Authority, Clock, KeysIn
 from enclave_signer.quorum import Quorum
 from enclave_signer.receipts import Chain
 from enclave_signer.sealed.keys_in import SealedKeys
-from enclave_signer.server import ENDED, CannotListen, Server, serve_until_ended, serve_until_told
+from enclave_signer.server import CannotListen, Server, serve_until_ended, serve_until_told
 from enclave_signer.service import Service
 from enclave_signer.session import forms
 from enclave_signer.session.sessions import Sessions
@@ -38,13 +39,13 @@ from enclave_signer.timekeeping import Timekeeper
 from signer_api.v1 import intent_pb2
 
 _LOUD = (
-    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and takes\n"
-    "casemate-mock enclave: every policy and credential as approved. Never give it a key that can trade anything.\n"
+    "casemate-mock enclave: UNAUTHENTICATED, DEVELOPMENT ONLY. It believes every sender's name, checks no MAC, and\n"
+    "casemate-mock enclave: takes every policy and credential as approved. Never give it a key that can trade.\n"
 )
 
 _LOUD_SESSIONS = (
-    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves nothing:\n"
-    "casemate-mock enclave: nobody measured this process, and its host can read its memory. Give it no key of value.\n"
+    "casemate-mock enclave: DEVELOPMENT ONLY. Sessions, quorum and sealed keys are real, the attestation proves\n"
+    "casemate-mock enclave: nothing: nobody measured this process, and its host can read its memory.\n"
 )
 
 _NS_IN_MS = 1_000_000
@@ -224,7 +225,7 @@ class _Timed(NamedTuple):
 class BootEnded(Exception):
     """A sealed bundle could not be opened; ``code`` is the exit code."""
 
-    code = ENDED
+    code = int(BootCode.BUNDLE)
 
     def __init__(self) -> None:
         """Say so."""

@@ -22,7 +22,6 @@ from casemate_mock import identities, key_service, officer
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.exchange.arithmetic import plain
 from casemate_mock.host_config import host_config
-from casemate_mock.identities import Identities
 from casemate_mock.lifecycle import ready, until_told
 from casemate_mock.policy_text import DEPLOYMENT, ENGINE, READER, band_of, demo_policy
 
@@ -128,7 +127,7 @@ class Stack:
         self._listen = None if listen is None else checked_listen(listen)
         self._rate_limits = rate_limits
         self._authenticated = authenticated
-        self._people: Identities | None = None
+        self._people: identities.Identities | None = None
         self._with_kms = kms and authenticated
         self._kms: tuple[str, ...] = ()
         self._with_duty = duty and authenticated
@@ -161,14 +160,17 @@ class Stack:
         try:
             await host.ready_line()
             if self._with_duty:
-                trust["witness"] = await self._start_duty(attestation)
+                trust["duty"] = await self._start_duty(attestation)
             done = await ceremony
         finally:
             ceremony.cancel()
         return self._summary(said) | trust | {"done": done}
 
     async def restart_enclave(self) -> None:
-        """End the enclave as a crash would, start another boot of it, and give it policy and credentials again."""
+        """End the enclave as a crash would, start another boot of it, and give it policy and credentials again.
+
+        With duty this waits until the last grant of the boot before has ended, as the officer does.
+        """
         place = [child.name for child in self._children].index("enclave")
         old = self._children.pop(place)
         old.process.kill()
@@ -248,8 +250,8 @@ class Stack:
         self._kms += ("--kms-region", said["region"])
         return said
 
-    async def _start_duty(self, attestation: Mapping[str, Any]) -> str:
-        """Start the officer, which grants as soon as there is a document to verify; returns the witness's file."""
+    async def _start_duty(self, attestation: Mapping[str, Any]) -> dict[str, str]:
+        """Start the officer, which grants as soon as there is a document to verify; returns what it is told."""
         assert self._people is not None  # noqa: S101 - there is no duty without
         config = self.directory / "duty.toml"
         accounts = sorted(account.name for account in DEMO_ACCOUNTS)
@@ -257,7 +259,7 @@ class Stack:
         config.write_text(text, encoding="utf-8")
         (self.directory / "duty").mkdir(mode=0o700, exist_ok=True)
         await self._spawn("duty", "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
-        return str(self.directory / officer.WITNESS)
+        return {"config": str(config), "witness": str(self.directory / officer.WITNESS), "share": officer.SHARE}
 
     def _ceremony_arguments(self) -> Iterator[str]:
         yield from ("--policy", str(self.directory / "policy.toml"))

@@ -33,6 +33,10 @@ def front(tmp_path: Path) -> Iterator[Front]:
     host.stop()
 
 
+def _octets(message: Any) -> bytes:
+    return bytes(message if isinstance(message, bytes) else message.SerializeToString())
+
+
 class Engine:
     """An engine that knows agent.proto and nothing else."""
 
@@ -42,7 +46,7 @@ class Engine:
     async def call(self, method: str, request: Any, kind: Any, **options: Any) -> Any:
         call = self.channel.unary_unary(
             f"/{SERVICE}/{method}",
-            request_serializer=lambda message: message if isinstance(message, bytes) else message.SerializeToString(),
+            request_serializer=_octets,
             response_deserializer=kind.FromString,
         )
         return await call(request, timeout=10, **options)
@@ -288,7 +292,7 @@ def test_the_socket_is_its_owners_alone_and_is_not_taken_from_another_agent(fron
     async def serve() -> None:
         async with running(front, tmp_path):
             assert (tmp_path / "agent.sock").stat().st_mode & 0o777 == 0o600
-            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm")
+            second = Agent(tmp_path / "agent.sock", Endpoint(target=front.target), front.rig.sealer(), "mm", clock=int)
             with pytest.raises(CannotListen, match="another process"):
                 await second.start()
         assert not (tmp_path / "agent.sock").exists()

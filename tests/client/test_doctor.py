@@ -129,6 +129,15 @@ def test_steal_is_the_share_of_the_time_that_passed_while_it_looked(tmp_path: Pa
     assert (found.level, found.text[:5]) == (Level.SERIOUS, "3.0 %")
 
 
+def test_the_doctor_looks_for_just_what_deploy_sets() -> None:
+    text = (Path(__file__).parents[2] / "deploy" / "sysctl.d" / "60-casemate.conf").read_text()
+    lines = [line.partition("=") for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    settings = {name.strip(): value.strip() for name, _, value in lines}
+    # Where dumps go is a check of its own.
+    assert settings.pop("kernel.core_pattern") == "|/bin/false"
+    assert settings == {each.name: str(each.wanted) for each in sysctls.SYSCTLS}
+
+
 def test_a_machine_that_says_nothing_gets_no_clean_bill(tmp_path: Path) -> None:
     silent = Machine(tmp_path, sleep=lambda _: None, clock=lambda: None, open_files=lambda: 1 << 20)
     found = [*processor.check(silent), *memory.check(silent), *sysctls.check(silent), *clock.check(silent)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SIGNED = signer_pb2.SignedRequest(
     method="WEBSOCKET", url="wss://stream.example/private", body=b'{"op":"login","sign":"a-live-one"}', valid_until=77
 )
-TOKEN = "listen-key-1"
+TOKEN = "listen-key-1"  # noqa: S105 - no password
 
 
 class Sealer:

@@ -74,6 +74,7 @@ class Enclave:
             time=clock,
             retired=self.retired,
             granted=self.grant.sequence if self.grant is not None and self.holds(now) else 0,
+            until=self.grant.not_after if self.grant is not None and self.holds(now) else 0,
             covered=self.grant.accounts if self.grant is not None and self.holds(now) else (),
         )
 

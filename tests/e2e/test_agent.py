@@ -131,7 +131,8 @@ async def _restarted(stack: Stack, channel: grpc.aio.Channel) -> None:
                 await created(channel)
             except grpc.aio.AioRpcError as error:
                 # Not handed over: the host has not reached the new boot yet.
-                assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise
                 await asyncio.sleep(0.05)
             else:
                 return

@@ -26,7 +26,7 @@ from host_dispatch.errors import Reason
 from signer_api.v1 import intent_pb2, signer_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from casemate_mock.pytest_plugin import RunningStack
 
@@ -197,10 +197,20 @@ class System:
                 return wire.StatusRequest()
             case "Unpause":
                 return wire.UnpauseRequest()
+            case name if name in _OTHERS:
+                return _OTHERS[name]()
             case _:
                 return self.order() if kind == "order" else self.other(kind, operation)
 
 
+_OTHERS: dict[str, Callable[[], Message]] = {
+    "Attest": lambda: signer_pb2.Attest(nonce=bytes(32)),
+    "OpenSession": lambda: signer_pb2.OpenSession(message=bytes(48)),
+    "Unseal": lambda: signer_pb2.Provision(account="binance-spot", bundle=b"\xa0"),
+    "Receipts": lambda: wire.StoredReceiptsRequest(limit=3),
+    "Grant": lambda: signer_pb2.DutyGrant(grant=b"\xa0", signature=bytes(64)),
+    "Retire": lambda: signer_pb2.Retire(statement=b"\xa0", signature=bytes(64)),
+}
 _KINDS = {
     "order": 1,
     "cancel": 2,

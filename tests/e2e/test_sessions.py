@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +14,9 @@ from casemate.errors import NotAllowed, NotAttested, NotReady, OutcomeUnknown
 from casemate.models import HaltScope
 from casemate.profile import engine_sealer
 from casemate_mock.stack import Stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _sealer(ready: dict[str, Any], engine: str, **pins: Any) -> AttestedSealer:

@@ -208,8 +208,11 @@ def _contents(directory: Path) -> dict[str, tuple[int, bytes]]:
         "quorum.cbor",
         "nitro-root.pem",
         "admin-1.key",
+        "demo-engine.key",
+        "demo-engine.toml",
+        "enclave.sock",
+        "gateway.sock",
     )
-    names += ("demo-engine.key", "demo-engine.toml", "enclave.sock", "gateway.sock")
     files = [directory / name for name in names]
     return {file.name: (file.stat().st_ino, b"" if file.is_socket() else file.read_bytes()) for file in files}
 

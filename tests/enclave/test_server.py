@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 import pytest
 
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.server import CannotListen, Server
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import order, ready
@@ -157,7 +158,7 @@ def test_s4_without_a_quorum_the_enclave_does_not_start(tmp_path: Path, content:
     done = subprocess.run(
         [sys.executable, "-m", "enclave_signer", *arguments], capture_output=True, text=True, check=False, timeout=30
     )
-    assert done.returncode == 1
+    assert done.returncode == BootCode.QUORUM
     assert f"no quorum, so no start: {file}: " in done.stderr
     assert not (tmp_path / "e.sock").exists()
 
@@ -176,5 +177,5 @@ def test_wrong_use_ends_with_a_message(tmp_path: Path, arguments: list[str]) -> 
     done = subprocess.run(
         [sys.executable, "-m", "enclave_signer", *arguments], capture_output=True, text=True, check=False, timeout=30
     )
-    assert done.returncode == (1 if arguments else 2)
+    assert done.returncode == (BootCode.LISTEN if arguments else 2)
     assert "listen" in done.stderr

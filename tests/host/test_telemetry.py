@@ -21,7 +21,7 @@ from host_dispatch.addresses import Address
 from host_dispatch.config import ConfigError, parse
 from host_dispatch.journal.records import EventKind
 from host_dispatch.telemetry.exporter import CannotExport, Exporter
-from host_dispatch.telemetry.metrics import MOST_RULES, OTHER, STAGES, Metrics
+from host_dispatch.telemetry.metrics import MOST_NAMES, MOST_RULES, OTHER, STAGES, Metrics
 from host_dispatch.telemetry.traces import Traces, provider_from_environment
 from host_dispatch.venues.registry import READERS
 from signer_api.v1 import signer_pb2
@@ -134,6 +134,19 @@ def test_a_policy_of_very_many_rules_does_not_grow_the_metrics_without_end() -> 
     }
     assert len(rules) == MOST_RULES + 1
     assert OTHER in rules
+
+
+def test_venues_and_reasons_that_somebody_made_up_do_not_grow_the_metrics_without_end() -> None:
+    """An engine names the venue of what it reports closed, and no venue of the host needs to have that name."""
+    metrics = Metrics()
+    for number in range(500):
+        metrics._histograms(f'made-up-{number}"}}\n')[0].observe(1)
+        metrics._reason(f"REASON_{number}").inc()
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    venues = {sample.labels["venue"] for sample in samples if "venue" in sample.labels}
+    reasons = {sample.labels["reason"] for sample in samples if "reason" in sample.labels}
+    assert len(venues) == len(reasons) == MOST_NAMES + 1
+    assert OTHER in venues & reasons
 
 
 def test_an_address_that_is_taken_is_said_and_not_passed_over() -> None:

@@ -375,6 +375,18 @@ async def test_bundles_are_opened_once_the_policy_is_live_and_again_for_the_next
     assert link.asked.count("provision") == 2
 
 
+async def test_a_fault_on_the_way_to_kms_does_not_end_the_serving(
+    tmp_path: Path, mock: MockKms, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = sealed_by(mock)
+    paths = [written(tmp_path, "a.bundle", bundle, 3, approved(bundle, sequence=3))]
+    link = Link(Boot())
+    at_start = AtStart(link, unsealer_of(link, "no address"), paths)  # type: ignore[arg-type]
+    assert not await at_start._serve()
+    assert not link.boot.ends
+    assert "a fault while a sealed credential was opened" in [record.getMessage() for record in caplog.records]
+
+
 async def test_a_bundle_that_ended_a_boot_is_not_shown_to_the_next_one(tmp_path: Path, mock: MockKms, url: str) -> None:
     broken = fields_of(sealed_by(mock), nonce=bytes(12))
     paths = [written(tmp_path, "a.bundle", broken, 3, approved(broken, sequence=3))]

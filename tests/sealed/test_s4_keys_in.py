@@ -14,6 +14,7 @@ import pytest
 from casemate.attestation import verify
 from casemate_mock.nitro import EnvelopeForm
 from enclave_signer import __main__ as shipped
+from enclave_signer.boot_codes import BootCode
 from enclave_signer.closed import NoKeysIn
 from enclave_signer.errors import NotApproved
 from enclave_signer.nitro.recipients import MOST, RsaRecipients
@@ -479,7 +480,7 @@ def test_s4_the_shipped_enclave_leaves_with_a_code_of_its_own_when_the_boot_has_
         return True
 
     monkeypatch.setattr(shipped, "_serve", serve)
-    assert shipped.main(arguments) == 3
+    assert shipped.main(arguments) == BootCode.BUNDLE
     assert "could not be opened" in capsys.readouterr().err
 
 

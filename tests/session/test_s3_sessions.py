@@ -412,7 +412,7 @@ def test_s3_any_single_change_of_a_proof_is_noticed(rig: Rig, data: st.DataObjec
         altered.counter += data.draw(st.integers(1, 100))
     else:
         value = bytearray(getattr(proof, part))
-        value[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
+        value[data.draw(st.integers(0, 10_000)) % len(value)] ^= data.draw(st.integers(1, 255))
         setattr(altered, part, bytes(value))
     assert not sealer.proves(sealed.session, sealed.counter, altered, judged.receipt)
     other = bytearray(judged.receipt)

@@ -11,12 +11,12 @@ from casemate.calls import DISPATCH, Call, Calls
 from casemate.failures import About
 from casemate.models import Operation, WaitFor
 from dispatch_api.v1 import dispatch_pb2
-from signer_api.v1 import intent_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from casemate.sealing import SessionSealer
+    from signer_api.v1 import intent_pb2
 
 M = TypeVar("M", dispatch_pb2.SubmitReply, dispatch_pb2.ReadReply, dispatch_pb2.LogonReply)
 

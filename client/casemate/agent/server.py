@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -64,10 +63,10 @@ class Agent:
         sealer: AttestedSealer,
         engine: str,
         *,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """``note`` gets a line about each session. Nothing is open yet."""
+        """``clock`` in nanoseconds UTC; ``note`` gets a line about each session. Nothing is open yet."""
         self._listen = listen
         self._gateway = Gateway(endpoint, sealer, timeout_s=_CALL_S, clock=clock)
         self.keeper = Keeper(self._gateway, sealer, note)

@@ -1,7 +1,7 @@
 """``OrderAgent.Stream``: batches of intents in, answers out as they come, over one stream to the host.
 
-When the stream to the host breaks, what was sent on it is answered as unknown, and the next intent opens another one: the
-engine's own stream stays.
+When the stream to the host breaks, what was sent on it is answered as unknown, and the next intent opens another one:
+the engine's own stream stays.
 """
 
 from __future__ import annotations

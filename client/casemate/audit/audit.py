@@ -35,7 +35,8 @@ class Expected:
 class Audit:
     """The outcome. ``sent`` and ``unmatched`` count the host's claims, None where there were none to hold against.
 
-    ``unsent``: signed requests that the host does not say it sent; None likewise.
+    ``unsent``: signed requests that the host does not say it sent; ``in_tail``: claims that no receipt allows but one
+    that nobody signed, which the host can have made. None likewise.
     """
 
     reports: list[Report]
@@ -44,11 +45,17 @@ class Audit:
     sent: int | None
     unmatched: int | None
     unsent: int | None
+    in_tail: int | None = None
+
+    @property
+    def unwitnessed(self) -> list[Report]:
+        """The boots of which the witness saw nothing, or all."""
+        return [report for report in self.reports if not (self.witnessed and report.witnessed)]
 
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong and nothing was left unchecked."""
-        return not self.findings and self.witnessed
+        return not self.findings and self.witnessed and not self.unwitnessed
 
 
 def audit(
@@ -74,9 +81,13 @@ def audit(
         )
         done += report.receipts
         report.attested = _attested(report, boot, expected)
+        if any(other.boot == report.boot for other in reports):
+            report.found(Problem.BOOT, "this boot is told twice")
         reports.append(report)
     findings = [finding for report in reports for finding in report.findings]
-    findings += _others(heads) + _twins(reports) + _claims(unmatched, evidence.boots)
+    in_tail = unmatched.keys() & {intent for report in reports for intent in report.vouched_by_nobody}
+    without = [claim for intent, claim in unmatched.items() if intent not in in_tail]
+    findings += _others(heads) + _twins(reports) + _claims(without, evidence.boots, reports)
     if 0 not in expected.pcrs:
         text = "PCR0 is not pinned, so any enclave's document would do: give --pcr 0=HEX"
         findings.append(Finding(Problem.NOT_ATTESTED, text))
@@ -85,7 +96,7 @@ def audit(
     if evidence.sent is None:
         return Audit(reports, findings, seen is not None, None, None, None)
     unsent = len(signed.keys() - evidence.sent.keys() - {b""})
-    return Audit(reports, findings, seen is not None, len(evidence.sent), len(unmatched), unsent)
+    return Audit(reports, findings, seen is not None, len(evidence.sent), len(without), unsent, len(in_tail))
 
 
 def _by_boot(seen: Sequence[Seen]) -> dict[bytes, list[Seen]]:
@@ -153,14 +164,16 @@ def _twins(reports: Sequence[Report]) -> list[Finding]:
     return found
 
 
-def _claims(unmatched: Mapping[bytes, Claim], boots: Sequence[Boot]) -> list[Finding]:
+def _claims(unmatched: Sequence[Claim], boots: Sequence[Boot], reports: Sequence[Report]) -> list[Finding]:
     """Return what the host says it sent and no receipt allows, but for what is older than the first receipt."""
-    since = min((boot.since for boot in boots), default=0)
+    # When the host met the first boot is its own word, and excuses nothing that came after the first receipt.
+    begun = [report.begun for report in reports if report.receipts]
+    since = min([*begun, *(boot.since for boot in boots)], default=0)
     return [
         Finding(
             Problem.CLAIM,
             f'the host says it sent "{claim.client_order_id}" of account "{claim.account}"; no receipt allows it',
         )
-        for claim in unmatched.values()
+        for claim in unmatched
         if claim.time >= since
     ]

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from casemate.audit import forms
-from casemate.audit.tally import Tally
+from casemate.audit.tally import TRADING, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from casemate.audit.forms import Decision, Head, Receipt
     from casemate.audit.witness import Seen
 
+# The enclave signs a head with the 256th decision after the one before; a lost reply can have carried one of them.
+MOST_TAIL: Final = 512
 # Findings of one kind that are told one by one; the rest is counted.
 _TOLD: Final = 20
 
@@ -38,6 +40,7 @@ class Problem(StrEnum):
     TIME = "time"
     HEAD = "head"
     NOT_SIGNED = "not_signed"
+    RETIRED = "retired"
     TRUNCATED = "truncated"
     FORK = "fork"
     TWINS = "twins"
@@ -60,7 +63,7 @@ class Finding:
 class Report:
     """What one boot's chain came to. ``signed_to`` is the last receipt under a good head, None without one.
 
-    ``tail`` is how many receipts at the end no head covers: nobody signed them, what they charge counts as spent.
+    ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at the end no head covers: nobody signed them, what they charge counts as spent.
     """
 
     boot: str
@@ -73,7 +76,10 @@ class Report:
     signed_to: int | None = None
     heads: int = 0
     witnessed: int = 0
+    witnessed_to: int | None = None
     attested: str = ""
+    # Intents whose allowed receipts no head covers.
+    vouched_by_nobody: set[bytes] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     tail: Tally = field(default_factory=Tally)
     findings: list[Finding] = field(default_factory=list)
@@ -94,14 +100,14 @@ def check(
     *,
     allowed_requests: dict[bytes, None] | None = None,
 ) -> Report:
-    """Check one boot. ``unmatched``: claims by intent digest; those with an allowed receipt are taken out.
+    """Check one boot. ``unmatched``: claims by intent digest; those with an allowed and signed receipt are taken out.
 
     ``seen`` are the witness's heads of this boot; ``allowed_requests`` gets the intents whose requests were signed.
     """
     report = Report(boot.key.hex())
     heads = _heads(report, boot, boot.heads, "the host's")
     witnessed = _heads(report, boot, [(each.head, each.signature) for each in seen], "the witness's")
-    report.heads, report.witnessed = len(heads), len(witnessed)
+    report.heads, report.witnessed, report.witnessed_to = len(heads), len(witnessed), max(witnessed, default=None)
     _Walk(report, boot.key, heads, witnessed, unmatched, {} if allowed_requests is None else allowed_requests).walk(
         boot.receipts(), show
     )
@@ -124,6 +130,10 @@ def _heads(report: Report, boot: Boot, heads: Sequence[tuple[bytes, bytes]], who
         if other is not None and other.hash != head.hash:
             text = f"two heads that this boot's key signed name different receipts {head.sequence}: the chain forks"
             report.found(Problem.FORK, text, head.sequence)
+        if report.deployment not in ("", head.deployment):
+            text = f"{whose} head of receipt {head.sequence} is of deployment {head.deployment}"
+            report.found(Problem.HEAD, text, head.sequence)
+        report.deployment = head.deployment or report.deployment
         good[head.sequence] = head
     return good
 
@@ -147,7 +157,8 @@ class _Walk:
         # The last receipt that was sound, and the sequence expected next.
         self._before: Receipt | None = None
         self._next = 0
-        self._policy = 0
+        self._policy, self._digest = 0, b""
+        self._retired = False
 
     def walk(self, receipts: Iterator[tuple[int, bytes]], show: Callable[[int], None]) -> None:
         for stored_as, data in receipts:
@@ -202,14 +213,22 @@ class _Walk:
         if receipt.kind == forms.POLICY:
             if receipt.policy <= self._policy:
                 report.found(Problem.POLICY, f"receipt {sequence}: policy {receipt.policy} is no newer one", sequence)
-            self._policy = receipt.policy
+            self._policy, self._digest = receipt.policy, said.get("digest")
         elif receipt.policy != self._policy and sequence == self._next - 1 and self._whole:
             report.found(Problem.POLICY, f"receipt {sequence} names policy {receipt.policy}", sequence)
-        if decision is not None and decision.verdict == forms.ALLOWED and decision.request:
+        self._retired = self._retired or receipt.kind == forms.RETIRED
+        if decision is not None:
+            self._decided(decision, sequence)
+
+    def _decided(self, decision: Decision, sequence: int) -> None:
+        if decision.verdict == forms.ALLOWED and decision.request:
             self._signed[decision.intent] = None
-            self._unmatched.pop(decision.intent, None)
-        elif decision is not None and decision.verdict == forms.REFUSED and decision.request:
-            report.found(Problem.MALFORMED, f"receipt {sequence}: refused, and yet a request", sequence)
+            self._report.vouched_by_nobody.add(decision.intent)
+            if self._retired and decision.operation in TRADING:
+                text = f"receipt {sequence}: something new was signed after this boot had retired"
+                self._report.found(Problem.RETIRED, text, sequence)
+        elif decision.request:
+            self._report.found(Problem.MALFORMED, f"receipt {sequence}: refused, and yet a request", sequence)
 
     @property
     def _whole(self) -> bool:
@@ -237,10 +256,21 @@ class _Walk:
             text = f"a head that this boot signed names another receipt {sequence}: the chain was altered before it"
             report.found(Problem.FORK, text, sequence)
         elif head is not None or seen is not None:
-            report.deployment = (head or seen).deployment  # type: ignore[union-attr] # one of them is there
-            report.signed_to = sequence
-            report.tally.take(report.tail)
-            report.tail = Tally()
+            self._sign(sequence, [each for each in (head, seen) if each is not None])
+
+    def _sign(self, sequence: int, heads: Sequence[Head]) -> None:
+        """Good heads name this receipt: it and what it hangs on are signed."""
+        report = self._report
+        for head in heads:
+            if self._whole and (head.policy_version, head.policy_digest) != (self._policy, self._digest):
+                text = f"the head of receipt {sequence} names a policy that no receipt brought"
+                report.found(Problem.POLICY, text, sequence)
+        report.signed_to = sequence
+        report.tally.take(report.tail)
+        report.tail = Tally()
+        for intent in report.vouched_by_nobody:
+            self._unmatched.pop(intent, None)
+        report.vouched_by_nobody.clear()
 
     def _break(self, following: int) -> None:
         """What came before has no link to what follows: what no head has covered by now stays unsigned."""
@@ -250,6 +280,7 @@ class _Walk:
             text = f"{report.tail.receipts} receipts up to {last} hang on no signed head"
             report.found(Problem.NOT_SIGNED, text, last)
             report.tail = Tally()
+            report.vouched_by_nobody.clear()
         self._before, self._next = None, following
 
     def _end(self) -> None:
@@ -263,3 +294,6 @@ class _Walk:
             report.found(Problem.EMPTY, "no receipt at all is there")
         elif report.signed_to is None:
             report.found(Problem.NOT_SIGNED, "no head with a good signature covers any receipt")
+        elif report.tail.receipts > MOST_TAIL:
+            text = f"{report.tail.receipts} receipts at the end are under no signed head: no enclave leaves that many"
+            report.found(Problem.NOT_SIGNED, text, report.last)

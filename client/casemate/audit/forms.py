@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any, Final, NamedTuple
 
 import cbor2
@@ -21,8 +22,11 @@ HASH_BYTES: Final = 32
 BOOT: Final = "boot"
 DECISION: Final = "decision"
 POLICY: Final = "policy"
+RETIRED: Final = "retired"
 ALLOWED: Final = 1
 REFUSED: Final = 2
+# What an enclave counts has 18 digits on either side; sums and products of them a few more.
+_AMOUNT: Final = re.compile(r"(0|[1-9][0-9]{0,63})(\.[0-9]{1,64})?", re.ASCII)
 
 
 class NotAReceipt(ValueError):
@@ -63,6 +67,7 @@ class Head(NamedTuple):
     hash: bytes
     time: int
     policy_version: int
+    policy_digest: bytes
 
 
 def receipt_hash(receipt: bytes) -> bytes:
@@ -95,6 +100,10 @@ def read_decision(receipt: Receipt) -> Decision:
     if verdict not in (ALLOWED, REFUSED):
         message = f"verdict: {verdict}: expected {ALLOWED} or {REFUSED}"
         raise NotAReceipt(message)
+    charged = _text(counters, "charged")
+    if not _AMOUNT.fullmatch(charged):
+        message = "charged: expected a decimal"
+        raise NotAReceipt(message)
     return Decision(
         _text(said, "engine"),
         _text(said, "account"),
@@ -103,7 +112,7 @@ def read_decision(receipt: Receipt) -> Decision:
         _text(said, "rule"),
         _hash(said, "intent", empty=True),
         _hash(said, "request", empty=True),
-        _text(counters, "charged"),
+        charged,
     )
 
 
@@ -120,6 +129,7 @@ def read_head(data: bytes) -> Head:
         _hash(said, "hash"),
         _uint(said, "time"),
         _uint(said, "policy_version"),
+        _hash(said, "policy_digest", empty=True),
     )
 
 

@@ -36,13 +36,14 @@ def _boot(ask: Ask, key: bytes) -> Boot:
 def _receipts(ask: Ask, key: bytes) -> Iterator[tuple[int, bytes]]:
     start = 0
     while start < _MOST:
-        page = ask(key, start, _PAGE).receipts
-        for at, receipt in enumerate(page, start):
+        reached = start
+        for at, receipt in enumerate(ask(key, start, _PAGE).receipts, start):
             number = _number(receipt, at)
             yield number, receipt
-            start = max(start, number) + 1
-        if len(page) < _PAGE:
+            reached = max(reached, number + 1)
+        if reached == start:
             return
+        start = reached
 
 
 def _number(receipt: bytes, otherwise: int) -> int:

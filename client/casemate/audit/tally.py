@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from casemate.audit import forms
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 HOUR_NS: Final = 3600 * _NS
+# Sums of amounts lose no digit: each has at most 128.
+_EXACT: Final = Context(prec=200)
 TRADING: Final = frozenset({Operation.CREATE, Operation.AMEND})
 
 
@@ -34,6 +37,12 @@ class Row:
     refused: int = 0
     charged: Decimal = field(default_factory=Decimal)
 
+    def take(self, other: Row) -> None:
+        """Add what another row holds."""
+        self.allowed += other.allowed
+        self.refused += other.refused
+        self.charged = _EXACT.add(self.charged, other.charged)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -53,33 +62,22 @@ class Tally:
         row = self._row(Key(hour, decision.engine, decision.account, decision.rule))
         row.allowed += decision.verdict == forms.ALLOWED
         row.refused += decision.verdict == forms.REFUSED
-        row.charged += _decimal(decision.charged)
+        row.charged = _EXACT.add(row.charged, Decimal(decision.charged))
 
     def take(self, other: Tally) -> None:
         """Add what another tally holds."""
         self.receipts += other.receipts
         self.changes += other.changes
         for key, row in other.rows.items():
-            own = self._row(key)
-            own.allowed += row.allowed
-            own.refused += row.refused
-            own.charged += row.charged
+            self._row(key).take(row)
 
     @property
     def charged(self) -> Decimal:
         """Everything that limits counted."""
-        return sum((row.charged for row in self.rows.values()), Decimal())
+        return functools.reduce(_EXACT.add, (row.charged for row in self.rows.values()), Decimal())
 
     def _row(self, key: Key) -> Row:
         found = self.rows.get(key)
         if found is None:
             found = self.rows[key] = Row()
         return found
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        return Decimal()
-    return value if value.is_finite() else Decimal()

@@ -25,7 +25,15 @@ _HEADER: Final = ("hour (UTC)", "engine", "account", "rule", "allowed", "refused
 
 
 def lines(outcome: Audit, span: Span) -> Iterator[str]:
-    """Lay the outcome out as text."""
+    """Lay the outcome out as text. What is shown was written by others: no line of theirs passes for one of ours."""
+    return map(_plain, _lines(outcome, span))
+
+
+def _plain(line: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+
+
+def _lines(outcome: Audit, span: Span) -> Iterator[str]:
     for report in outcome.reports:
         yield from _boot(report)
     rows = list(_rows(outcome, span))
@@ -34,7 +42,7 @@ def lines(outcome: Audit, span: Span) -> Iterator[str]:
         yield from table(_HEADER, [_cells(key, row) for key, row in rows])
         total = Row()
         for _, row in rows:
-            _add(total, row)
+            total.take(row)
         yield f"  in all: allowed {total.allowed}, refused {total.refused}, charged {total.charged:f}"
     yield ""
     yield from _claims(outcome)
@@ -48,6 +56,8 @@ def lines(outcome: Audit, span: Span) -> Iterator[str]:
                 yield f"WRONG {problem}: {count - told} more [boot {report.boot[:_SHORT]}]"
     if not outcome.witnessed:
         yield f"NOT CHECKED: {NO_WITNESS}: give --witness FILE"
+    for report in outcome.unwitnessed if outcome.witnessed else ():
+        yield f"NOT CHECKED: {NO_WITNESS}: the witness saw nothing of boot {report.boot[:_SHORT]}"
     if outcome.sound:
         yield "The chain holds: nothing is missing, altered or unsigned but the tails named above."
 
@@ -56,6 +66,8 @@ def _boot(report: Report) -> Iterator[str]:
     span = f"{_time(report.begun)} to {_time(report.ended)}" if report.receipts else "no receipt"
     yield f"boot {report.boot[:_SHORT]}  {report.deployment or '-'}  {span}"
     yield f"  receipts {report.receipts} ({_range(report)}), heads {report.heads}, witnessed {report.witnessed}"
+    if report.witnessed_to is not None and report.last is not None and report.witnessed_to < report.last:
+        yield f"  the witness saw nothing after receipt {report.witnessed_to}: what follows may be cut off"
     yield f"  attested {report.attested or 'NOT'}"
     for time, kind, sequence in report.tally.changes + report.tail.changes:
         yield f"  {_time(time)}  {kind} (receipt {sequence})"
@@ -74,8 +86,10 @@ def _claims(outcome: Audit) -> Iterator[str]:
     if outcome.sent is None:
         yield "what the host says it sent: not in this file"
         return
-    matched = outcome.sent - (outcome.unmatched or 0)
+    matched = outcome.sent - (outcome.unmatched or 0) - (outcome.in_tail or 0)
     yield f"the host says it sent {outcome.sent} requests; the chain allows {matched} of them"
+    if outcome.in_tail:
+        yield f"  and {outcome.in_tail} by receipts that nobody signed: the host can have made them"
     if outcome.unsent:
         yield f"signed, and by the host's word never sent: {outcome.unsent}; until its end each could be used"
 
@@ -87,12 +101,6 @@ def _rows(outcome: Audit, span: Span) -> Iterator[tuple[Key, Row]]:
     for key in sorted(both.rows):
         if span is None or span[0] <= key.hour < span[1]:
             yield key, both.rows[key]
-
-
-def _add(total: Row, row: Row) -> None:
-    total.allowed += row.allowed
-    total.refused += row.refused
-    total.charged += row.charged
 
 
 def _cells(key: Key, row: Row) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ def as_json(outcome: Audit, span: Span) -> dict[str, Any]:
     """Return the outcome as JSON values; times in nanoseconds UTC, amounts as text."""
     return {
         "sound": outcome.sound,
-        "truncation": "checked" if outcome.witnessed else "not checked",
+        "truncation": "not checked" if outcome.unwitnessed or not outcome.witnessed else "checked",
         "findings": [
             {"problem": str(each.problem), "text": each.text, "boot": each.boot, "sequence": each.sequence}
             for each in outcome.findings
@@ -121,7 +129,12 @@ def as_json(outcome: Audit, span: Span) -> dict[str, Any]:
         ],
         "host_claims": None
         if outcome.sent is None
-        else {"sent": outcome.sent, "without_receipt": outcome.unmatched, "signed_not_sent": outcome.unsent},
+        else {
+            "sent": outcome.sent,
+            "without_receipt": outcome.unmatched,
+            "in_unsigned_tail": outcome.in_tail,
+            "signed_not_sent": outcome.unsent,
+        },
     }
 
 
@@ -137,6 +150,7 @@ def _boot_json(report: Report) -> dict[str, Any]:
         "signed_to": report.signed_to,
         "heads": report.heads,
         "witnessed": report.witnessed,
+        "witnessed_to": report.witnessed_to,
         "attested": report.attested,
         "unsigned_tail": {"receipts": report.tail.receipts, "charged": f"{report.tail.charged:f}"},
         "changes": [

@@ -54,7 +54,7 @@ async def run(scale: float, note: Callable[[str], None]) -> dict[str, Any]:
 async def _handle(scale: float) -> dict[str, Any]:
     orders = str(max(int(5_000 * scale), 200))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--sessions", "--orders", orders),
+        *(sys.executable, "-m", "casemate_mock", "bench-handle", "--orders", orders),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from casemate.cli import connection
@@ -18,9 +19,9 @@ def add_agent(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers ha
     parser = commands.add_parser(
         "agent",
         help="plain gRPC for an engine on this machine",
-        description="Serve plain typed gRPC (dispatch_api/v1/agent.proto) on a unix socket that only its owner can open,"
-        " for an engine that does not speak the session protocol itself: verifies the enclave, opens and reopens the"
-        " session, seals, and checks the enclave's word in every answer. Prints one READY line; SIGTERM ends it.",
+        description="Serve plain typed gRPC (dispatch_api/v1/agent.proto) on a unix socket that only its owner can"
+        " open, for an engine that does not speak the session protocol itself: verifies the enclave, opens and reopens"
+        " the session, seals, and checks the enclave's word in every answer. Prints one READY line; SIGTERM ends it.",
     )
     parser.add_argument("--listen", metavar="unix:PATH", help="where to serve (default: the profile's `listen`)")
     parser.add_argument("--alone", action="store_true", help="end every other session of the engine when one is opened")
@@ -49,7 +50,7 @@ def agent(arguments: argparse.Namespace) -> int:
     sealer = connection.attested_sealer(arguments, profile, alone=arguments.alone)
 
     async def run() -> None:
-        await server.serve(server.Agent(path, endpoint, sealer, engine, note=note), listen)
+        await server.serve(server.Agent(path, endpoint, sealer, engine, clock=time.time_ns, note=note), listen)
 
     asyncio.run(run())
     return DONE

@@ -16,6 +16,7 @@ from casemate.cli import (
     audit,
     doctor,
     duty,
+    eif,
     logon,
     operate,
     policy,
@@ -66,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     agent.add_agent(commands)
     audit.add_audit(commands)
     doctor.add_doctor(commands)
+    eif.add_eif(commands)
     tools.add_bench(commands)
     return root
 

@@ -1,8 +1,8 @@
 """What administrators do once, played at once: approve the policy, seal the credentials, give both to the enclave.
 
-``python -m casemate.demo.ceremony`` is run by the stack of stand-ins, which hold everybody's keys in one directory. Real
-administrators each sign on a machine of their own (docs/quorum.md), and seal there (docs/sealed-keys.md). Prints one JSON
-document: what was done.
+``python -m casemate.demo.ceremony`` is run by the stack of stand-ins, which hold everybody's keys in one directory.
+Real administrators each sign on a machine of their own (docs/quorum.md), and seal there (docs/sealed-keys.md). Prints
+one JSON document: what was done.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 _START_S: Final = 30.0
 _POLL_S: Final = 0.05
+# A boot that follows another one gets duty when the other's last grant has ended.
+_DUTY_S: Final = 120.0
 _VALID_NS: Final = 24 * 3_600 * 1_000_000_000
 # The machine's clocks are one; a little earlier costs nothing.
 _EARLIER_NS: Final = 60 * 1_000_000_000
@@ -164,7 +166,7 @@ def _wait_for_enclave(gateway: SyncGateway) -> None:
 
 def _duty(gateway: SyncGateway) -> dict[str, Any]:
     """Wait for the officer's grant; raises NotReady."""
-    until = time.monotonic() + _START_S
+    until = time.monotonic() + _DUTY_S
     while True:
         duty = gateway.status().enclave.duty
         if duty is not None and duty.accounts:

@@ -140,7 +140,12 @@ class DemoStack:
     @property
     def witness(self) -> str:
         """What the duty officer saw of the receipts' heads."""
-        return str(self._said["witness"])
+        return str(self._said["duty"]["witness"])
+
+    @property
+    def share(self) -> str:
+        """How much of every limit one grant gives."""
+        return str(self._said["duty"]["share"])
 
     @property
     def pids(self) -> Mapping[str, int]:

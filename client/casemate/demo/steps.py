@@ -109,10 +109,16 @@ def on_duty(stack: DemoStack) -> Step:
     """The grant in force: new orders need one."""
     duty = stack.done["duty"]
     left = (duty["not_after"] - time.time_ns()) // _NS_IN_S
+    share = f"{stack.share} of every limit"
     return Step(
         "duty granted",
-        f"grant {duty['sequence']} for {len(duty['accounts'])} accounts, the whole of every limit, good for {left} s more",
-        {"sequence": duty["sequence"], "not_after": duty["not_after"], "accounts": duty["accounts"]},
+        f"grant {duty['sequence']} for {len(duty['accounts'])} accounts, {share}, good for {left} s more",
+        {
+            "share": stack.share,
+            "sequence": duty["sequence"],
+            "not_after": duty["not_after"],
+            "accounts": duty["accounts"],
+        },
     )
 
 

@@ -12,6 +12,8 @@
 5. The first grant of a boot goes on from the witnessed checkpoint of the boot before it. It is fresh only by an
    operator's word, and only while nobody ever held duty; with neither, the enclave starts with its limits full.
 6. A number is used once, over all boots, and is in the state before it is in a grant.
+7. A boot that shows a grant which this state never gave tells that the state is an old copy, or that somebody else
+   grants too. That grant's number and end count as if they were ours, and its boot as the holder.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def decide(state: State, seen: Sequence[Observation], terms: Terms, now: int, wi
 
 def free_from(state: State, boot: bytes, margin: int) -> int:
     """Return the first moment at which this boot can hold duty beside no other."""
-    others = [each.until for key, each in state.boots.items() if key != boot and each.grant and not each.retired]
+    others = [each.until for key, each in state.boots.items() if key != boot and each.until and not each.retired]
     latest = max([*others, state.forgotten])
     return latest + margin if latest else 0
 
@@ -84,8 +86,11 @@ class _Round:
             self._say(each.alarm, each.gateway, each.reason)
             return False
         known, shown = self.state.boots.get(each.boot), each.checkpoint
+        if each.boot in self.state.ended:
+            self._superseded(each)
+            return False
         if known is None:
-            self._put(each.boot, Boot(pcr0=each.pcr0, gateway=each.gateway, witnessed=shown))
+            self._put(each.boot, Boot(pcr0=each.pcr0, gateway=each.gateway, witnessed=shown, taken=shown.granted))
         elif known.forked or _forks(known.witnessed, shown):
             self._put(each.boot, replace(known, forked=True))
             self._say(Alarm.FORKED, each.gateway, f"two receipts {known.witnessed.seq} of one boot: it gets no duty")
@@ -99,9 +104,21 @@ class _Round:
             begun = known.begun or (known.grant is not None and each.field in _FIRST)
             taken = max(known.taken, shown.granted)
             self._put(each.boot, replace(known, gateway=each.gateway, witnessed=shown, taken=taken, begun=begun))
+        self._adopt(each)
         if not each.alive:
             self._say(Alarm.GATEWAY_LOST, each.gateway, "the enclave is away; its host shows the last checkpoint")
         return each.alive and self._recent(each)
+
+    def _adopt(self, each: Seen) -> None:
+        """Take up a grant that somebody else gave, or that this state has forgotten."""
+        boot, shown = self.state.boots[each.boot], each.checkpoint
+        if not shown.granted or (shown.granted <= self.state.sequence and boot.until):
+            return
+        text = f"has grant {shown.granted}, which this state never gave: an old copy of it, or another granter"
+        self._say(Alarm.UNKNOWN_GRANT, each.gateway, text)
+        self._put(each.boot, replace(boot, until=max(boot.until, shown.until)))
+        if shown.granted > self.state.sequence:
+            self.state = replace(self.state, sequence=shown.granted, holder=each.boot)
 
     def _recent(self, each: Seen) -> bool:
         behind = self._now - each.checkpoint.time
@@ -131,17 +148,21 @@ class _Round:
         """Keep the holder on duty while it is seen."""
         each = next((one for one in healthy if one.boot == self.state.holder), None)
         boot = self.state.boots.get(self.state.holder)
-        if each is None or boot is None or boot.grant is None or boot.retired or boot.retire is not None:
+        if each is None or boot is None or boot.retired or boot.retire is not None:
             return
         if each.refused:
             self._say(Alarm.GRANT_REFUSED, each.gateway, each.refused)
             if any(self._fit(one) for one in healthy if one.boot != each.boot):
                 return
+        # The enclave takes no grant that ends before an earlier one: after its clock went back the officer waits.
+        longer = self._now + self._terms.length - self._terms.margin > boot.until
+        if boot.grant is None:
+            if longer:
+                self._issue(each)
+            return
         half = boot.grant.not_after - (boot.grant.not_after - boot.grant.not_before) // 2
         # What it had taken is in force no more, or not for all: the policy changed under it.
         ended = boot.taken == boot.grant.sequence and boot.witnessed.covered != boot.grant.accounts
-        # The enclave takes no grant that ends before an earlier one: after its clock went back the officer waits.
-        longer = self._now + self._terms.length - self._terms.margin > boot.until
         if (self._now >= half or ended) and longer:
             self._issue(each)
         elif boot.witnessed.granted < boot.grant.sequence:
@@ -161,18 +182,21 @@ class _Round:
 
     def _fit(self, each: Seen) -> bool:
         boot = self.state.boots[each.boot]
-        return boot.grant is None and not (boot.retired or boot.forked or boot.retire is not None)
+        return not (boot.grant or boot.taken or boot.retired or boot.forked or boot.retire is not None)
 
     def judge(self, healthy: Sequence[Seen]) -> None:
         """Say so where nobody is on duty, and who cannot be."""
         for each in healthy:
             boot = self.state.boots[each.boot]
-            if boot.grant and each.boot != self.state.holder and not boot.retired:
-                text = "held duty before another boot did: restart this enclave, a new boot can take over"
-                self._say(Alarm.SUPERSEDED, each.gateway, text)
+            if (boot.grant or boot.taken) and each.boot != self.state.holder and not boot.retired:
+                self._superseded(each)
         holder = self.state.boots.get(self.state.holder)
         if holder is None or holder.retired or holder.forked or self._now >= holder.until:
             self._say(Alarm.NO_DUTY, "", "no boot has a grant in force: creates and amends are refused")
+
+    def _superseded(self, each: Seen) -> None:
+        text = "held duty before another boot did: restart this enclave, a new boot can take over"
+        self._say(Alarm.SUPERSEDED, each.gateway, text)
 
     def _issue(self, each: Seen) -> None:
         boot, terms = self.state.boots[each.boot], self._terms
@@ -232,8 +256,10 @@ class _Round:
             return
         boots = {**self.state.boots, key: boot}
         over = self._over(boots, key)[: max(0, len(boots) - KEPT_BOOTS)]
-        forgotten = max([self.state.forgotten, *(boots.pop(each).until for each in over)])
-        self.state = replace(self.state, boots=boots, forgotten=forgotten)
+        gone = {each: boots.pop(each) for each in over}
+        forgotten = max([self.state.forgotten, *(each.until for each in gone.values())])
+        ended = tuple(each for each, boot in gone.items() if boot.grant or boot.taken)
+        self.state = replace(self.state, boots=boots, forgotten=forgotten, ended=(*self.state.ended, *ended))
 
     def _over(self, boots: dict[bytes, Boot], put: bytes) -> list[bytes]:
         """Return the boots that may be forgotten once there are many, the longest unseen first."""

@@ -94,6 +94,7 @@ def read_checkpoint(data: bytes, signature: bytes, deployment: str, boot: bytes)
             time=_whole(said["time"]),
             retired=said["retired"] is True,
             granted=0 if grant is None else _whole(grant["sequence"]),
+            until=0 if grant is None else _whole(grant["not_after"]),
             covered=() if grant is None else tuple(_text(each) for each in grant["accounts"]),
             halts=halts,
         )

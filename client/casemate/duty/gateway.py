@@ -6,6 +6,7 @@ while ago; between these the boot proves itself by signing checkpoints with the 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc.aio
@@ -40,6 +41,8 @@ _NONCE_BYTES: Final = 32
 _ATTEST_EVERY_NS: Final = 30_000_000_000
 # An enclave whose clock is a little behind takes a grant at the second or third try: no refusal to speak of.
 _REFUSALS: Final = 3
+# Of what a host says: no line of the log is as long as it likes.
+_MOST_TEXT: Final = 300
 
 
 class Gateway:
@@ -67,7 +70,19 @@ class Gateway:
             await self._channel.close()
 
     async def look(self, now: int) -> Observation:
-        """Return the attested boot and its checkpoint, or why there is none to believe."""
+        """Return the attested boot and its checkpoint, or why there is none to believe, within one timeout.
+
+        Whatever a host does to its reader is that host's loss alone: the others are renewed.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._look(now)
+        except TimeoutError:
+            return self._lost(Alarm.GATEWAY_LOST, "took longer than a call may take")
+        except Exception as error:  # noqa: BLE001 - as the docstring says
+            return self._lost(Alarm.GATEWAY_LOST, f"a fault while reading it: {type(error).__name__}")
+
+    async def _look(self, now: int) -> Observation:
         try:
             if now - self._attested_at >= _ATTEST_EVERY_NS or not self._boot or now < self._attested_at:
                 await self._attest(now)
@@ -84,9 +99,9 @@ class Gateway:
         except (errors.CasemateError, OSError) as error:
             return self._lost(Alarm.GATEWAY_LOST, error)
 
-    def _lost(self, alarm: Alarm, error: Exception) -> Lost:
+    def _lost(self, alarm: Alarm, error: Exception | str) -> Lost:
         self._boot = b""
-        return Lost(self.name, alarm, str(error))
+        return Lost(self.name, alarm, str(error)[:_MOST_TEXT])
 
     async def _attest(self, now: int) -> None:
         nonce = self._random(_NONCE_BYTES)
@@ -117,17 +132,17 @@ class Gateway:
             field=self._refused.field if refused else "",
         )
 
-    async def head(self, now: int) -> SeenHead | None:
-        """Return the latest signed head for the witness's file; None where the host has none to show."""
+    async def head(self, now: int) -> tuple[int, SeenHead] | None:
+        """Return the latest signed head for the witness's file, and its number; None where the host shows none."""
         from casemate.audit.witness import Seen as Head  # noqa: PLC0415 - its name is taken here
 
         request = dispatch_pb2.StoredReceiptsRequest(boot=self._boot)
         try:
             answer = (await self._call("Receipts", request, dispatch_pb2.StoredReceipts)).head
-            forms.read_head(answer.head, answer.signature, self._pins.deployment, self._boot)
-        except (BadBytes, errors.CasemateError):
+            number, _ = forms.read_head(answer.head, answer.signature, self._pins.deployment, self._boot)
+        except Exception:  # noqa: BLE001 - as `look`; no head for long is an alarm
             return None
-        return Head(now, answer.head, answer.signature)
+        return number, Head(now, answer.head, answer.signature)
 
     async def send(self, send: Send, sign: Sign) -> Observation:
         """Hand a grant or retirement over, and take a checkpoint at once, so that little can be spent unseen."""
@@ -145,12 +160,16 @@ class Gateway:
                 self._refusals, self._refused = self._refusals + 1, error
         except errors.CasemateError as error:
             return self._lost(Alarm.GATEWAY_LOST, error)
+        except Exception as error:  # noqa: BLE001 - as `look`
+            return self._lost(Alarm.GATEWAY_LOST, f"a fault while sending: {type(error).__name__}")
         try:
             return await self._seen()
         except BadBytes as error:
             return self._lost(Alarm.BAD_CHECKPOINT, error)
         except errors.CasemateError as error:
             return self._lost(Alarm.GATEWAY_LOST, error)
+        except Exception as error:  # noqa: BLE001 - as `look`
+            return self._lost(Alarm.GATEWAY_LOST, f"a fault while reading it: {type(error).__name__}")
 
     async def _call(self, method: str, request: Message, answer: type[M]) -> M:
         if self._channel is None:

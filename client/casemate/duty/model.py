@@ -28,6 +28,10 @@ class Alarm(StrEnum):
     SUPERSEDED = "SUPERSEDED"
     # Nothing to continue from, and nobody said --fresh: the enclave counts every limit as spent.
     STARTS_FULL = "STARTS_FULL"
+    # A boot has a grant that this state never gave: the state is an old copy, or somebody else grants as well.
+    UNKNOWN_GRANT = "UNKNOWN_GRANT"
+    # The host shows no signed head, or none as new as the boot's checkpoints: the witness's file lacks them.
+    NO_HEAD = "NO_HEAD"
     # No boot holds a grant in force.
     NO_DUTY = "NO_DUTY"
 
@@ -61,7 +65,7 @@ class Terms:
 class Checkpoint:
     """A verified checkpoint: its signed bytes, and what of it matters here.
 
-    ``granted``: the grant in force, or 0; ``covered``: its accounts.
+    ``granted``: the grant in force, or 0; ``until``: its end; ``covered``: its accounts.
     """
 
     data: bytes
@@ -71,6 +75,7 @@ class Checkpoint:
     time: int
     retired: bool
     granted: int
+    until: int = 0
     covered: tuple[str, ...] = ()
     halts: tuple[Halt, ...] = ()
 
@@ -148,6 +153,8 @@ class State:
     holder: bytes = b""
     # When the last grant of boots that are not listed any more ended.
     forgotten: int = 0
+    # Boots that had duty and are not listed any more: others followed them.
+    ended: tuple[bytes, ...] = ()
     boots: dict[bytes, Boot] = field(default_factory=dict)
 
 

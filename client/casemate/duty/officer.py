@@ -7,12 +7,13 @@ grant counted that may never have arrived, never the other way round.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from casemate.audit import witness
 from casemate.duty.decide import decide
 from casemate.duty.errors import StateLost
-from casemate.duty.model import Grant, Seen, Wishes
+from casemate.duty.model import Alarm, Grant, Raised, Seen, Wishes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from casemate.duty.model import Decision, Observation, State
     from casemate.duty.reports import Reporter
     from casemate.duty.store import Store
+
+# How long a host may take to show a head of what its boot's checkpoint said: it asks for one each second.
+HEAD_EVERY_NS: Final = 10_000_000_000
 
 
 class Officer:
@@ -46,6 +50,8 @@ class Officer:
         self._fresh = fresh
         self.state: State | None = None
         self._heads: dict[str, bytes] = {}
+        # By gateway: the boot and receipt of which a head is due, and since when.
+        self._due: dict[str, tuple[bytes, int, int]] = {}
 
     async def begin(self) -> None:
         """Take the state; raises Held, StateLost."""
@@ -68,10 +74,11 @@ class Officer:
         after = await asyncio.gather(*(self._carry_out(decision, each) for each in self._gateways))
         if shown := [each for each in after if each is not None]:
             # What the boot signs right after a grant is what a successor goes on from: it is not left for later.
-            await self._decided(shown, frozenset(), sending=False)
+            after_grant = await self._decided(shown, frozenset(), sending=False)
+            decision = replace(decision, alarms=decision.alarms + after_grant.alarms)
         await self._forget_wishes(asked)
-        await asyncio.gather(*(self._witness(each) for each in seen if isinstance(each, Seen)))
-        self._reporter.say(decision)
+        raised = await asyncio.gather(*(self._witness(each) for each in seen if isinstance(each, Seen)))
+        self._reporter.say(replace(decision, alarms=(*decision.alarms, *(each for each in raised if each))))
         return decision
 
     async def _decided(self, seen: Sequence[Observation], asked: frozenset[str], *, sending: bool = True) -> Decision:
@@ -97,15 +104,34 @@ class Officer:
     async def _forget_wishes(self, asked: frozenset[str]) -> None:
         boots = self.state.boots.values() if self.state else ()
         for gateway in asked:
-            if any(boot.gateway == gateway and boot.retired for boot in boots):
+            behind = [boot for boot in boots if boot.gateway == gateway]
+            # The latest one: that an earlier one retired says nothing.
+            if behind and max(behind, key=lambda boot: boot.witnessed.time).retired:
                 await asyncio.to_thread(self._store.done, gateway)
 
-    async def _witness(self, seen: Seen) -> None:
+    async def _witness(self, seen: Seen) -> Raised | None:
+        """Write the latest head down; an alarm where the host keeps heads back."""
         gateway = next(each for each in self._gateways if each.name == seen.gateway)
-        head = await gateway.head(self._clock())
-        if head is None or self._heads.get(gateway.name) == head.head:
+        found = await gateway.head(self._clock())
+        if found is not None:
+            await self._write(gateway.name, found[1])
+        return self._kept_back(seen, -1 if found is None else found[0])
+
+    def _kept_back(self, seen: Seen, number: int) -> Raised | None:
+        now, checkpoint = self._clock(), seen.checkpoint
+        boot, wanted, since = self._due.get(seen.gateway, (b"", 0, 0))
+        if boot != seen.boot or number >= wanted:
+            self._due[seen.gateway] = (seen.boot, checkpoint.seq, now)
+            return None
+        if now - since <= HEAD_EVERY_NS or not seen.alive:
+            return None
+        text = f"no signed head of receipt {wanted}, which its boot has long made: the witness's file lacks it"
+        return Raised(Alarm.NO_HEAD, seen.gateway, text)
+
+    async def _write(self, name: str, head: witness.Seen) -> None:
+        if self._heads.get(name) == head.head:
             return
-        self._heads[gateway.name] = head.head
+        self._heads[name] = head.head
         try:
             await asyncio.to_thread(witness.append, self._config.witness, head)
         except OSError as error:

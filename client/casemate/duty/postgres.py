@@ -8,6 +8,9 @@ can take the lock; the first one's next write then finds another revision, or no
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 # `synchronous_commit` by name: a server set otherwise would lose what was answered.
 _OPTIONS: Final = "-c synchronous_commit=on -c statement_timeout=5000 -c lock_timeout=5000"
+# A server, or what is between, that says nothing for so long is lost: `statement_timeout` is for it to keep.
+ANSWER_S: Final = 10.0
 _TABLES: Final = """
 create table if not exists casemate_duty (
     deployment text primary key, revision bigint not null, state text not null);
@@ -126,9 +131,21 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
+        watch = threading.Timer(ANSWER_S, self._cut)
+        watch.daemon = True
+        watch.start()
         try:
             yield
         except (self._psycopg.Error, AttributeError) as error:
             # The driver's own text may show the address with its password.
             message = f"postgresql: {type(error).__name__}"
             raise StateLost(message) from None
+        finally:
+            watch.cancel()
+
+    def _cut(self) -> None:
+        """End the connection under whoever waits for it."""
+        with contextlib.suppress(self._psycopg.Error, AttributeError, OSError), socket.socket(
+            fileno=os.dup(self._connection.fileno())
+        ) as connection:
+            connection.shutdown(socket.SHUT_RDWR)

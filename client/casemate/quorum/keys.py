@@ -31,7 +31,7 @@ def new_key(path: Path) -> str:
 def read_key(path: Path) -> Ed25519PrivateKey:
     """Read a key; raises OSError, or QuorumError for a file that others can read or that holds no such key."""
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_mode & _OTHERS:
+        if _others_can_read(os.fstat(file.fileno())):
             message = f"{path}: others can read this key: chmod 600 it"
             raise QuorumError(message)
         data = file.read()
@@ -43,6 +43,16 @@ def read_key(path: Path) -> Ed25519PrivateKey:
         message = f"{path}: expected an unencrypted Ed25519 private key in PEM"
         raise QuorumError(message)
     return key
+
+
+def _others_can_read(status: os.stat_result) -> bool:
+    """Say whether anybody but the owner may.
+
+    A file of root's own user and group that its group may read is how systemd's LoadCredential hands a key to one
+    service's user: by an access list, which shows as the group's right.
+    """
+    open_to = status.st_mode & _OTHERS
+    return bool(open_to) and not (status.st_uid == status.st_gid == 0 and open_to == stat.S_IRGRP)
 
 
 def public_text(key: Ed25519PrivateKey) -> str:

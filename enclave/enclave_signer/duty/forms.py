@@ -79,6 +79,12 @@ class Retirement(NamedTuple):
     not_after: int
 
 
+def without_end(deployment: str, boot: bytes, accounts: tuple[str, ...]) -> Grant:
+    """Return the whole of every limit of these accounts for ever; nobody can sign such a grant."""
+    nothing = (0, bytes(_DIGEST))
+    return Grant(b"", deployment, boot, 0, accounts, (1, 1), 0, nothing, (), 0, _MOST, None, fresh=False)
+
+
 def read_grant(data: bytes) -> Grant:
     """Read a grant; raises NotApproved with the field at fault."""
     said = _map_of(data, GRANT, Grant)

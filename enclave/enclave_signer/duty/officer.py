@@ -167,7 +167,8 @@ class Officer:
             policy.digest,
             self._retired,
         )
-        data = self._writer.write(boot, self._in_force(now), self._authority.marks())
+        grant = self._in_force(now) if policy.duty.mode is DutyMode.DAEMON else self._without_end(policy)
+        data = self._writer.write(boot, grant, self._authority.marks())
         return data, self._boot.sign(forms.CHECKPOINT_TAG + data)
 
     def state(self, now: int) -> DutyState:
@@ -178,6 +179,15 @@ class Officer:
         if grant is None:
             return DutyState(required, 0, 0, (), self._retired)
         return DutyState(required, grant.sequence, grant.not_after, grant.accounts, self._retired)
+
+    def _without_end(self, policy: Policy) -> Grant | None:
+        """Return what a boot that needs no grants amounts to: one without end, unless it is retired.
+
+        A successor waits for the end of what a checkpoint shows, so it goes on from such a boot once that is retired.
+        """
+        if self._retired:
+            return None
+        return forms.without_end(policy.deployment, self._boot.key, tuple(sorted(policy.accounts)))
 
     def _in_force(self, now: int) -> Grant | None:
         grant = self._grant
@@ -281,6 +291,8 @@ class Officer:
         if carried is not None and grant.continues is not None:
             go_on(self._ledger, policy, carried, ended(carried, grant.continues.until), now)
             self._authority.carry(carried.marks)
+            # What was encoded before does not show it.
+            self._writer = Writer(self._ledger)
         elif not self._started and not grant.fresh:
             know_nothing(self._ledger, policy, now, now)
         self._started = True

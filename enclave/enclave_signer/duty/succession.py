@@ -68,6 +68,9 @@ def go_on(ledger: Ledger, policy: Policy, carried: Carried, end: Ended, now: int
             _open(ledger.account(name), policy.accounts.get(name) if same else None, each)
     for halt in carried.halts:
         ledger.halts.add(halt)
+    # As in a reload: the policy may have given an engine more accounts since.
+    for engine, accounts in policy.engines.items():
+        ledger.halts.widen(engine, accounts)
     if end.debt is Debt.UNKNOWN:
         know_nothing(ledger, policy, end.at, now)
     elif carried.unsure:

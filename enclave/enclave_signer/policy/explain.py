@@ -60,7 +60,9 @@ def explain(
     ``policy`` is canonical (BadPolicy), ``intent`` a serialised ``Intent`` (Malformed), ``now_ns`` the enclave's clock.
     """
     judge = Judge(Ledger(_CAPACITY))
-    live = judge.load(load(policy, venues), now_ns).policy
+    prepared = judge.load(load(policy, venues), now_ns)
+    prepared.ask_no_duty()
+    live = prepared.policy
     lines = _lines(judge, engine, decode_intent(intent), now_ns)
     return tuple(_ungranted(line) if live.duty.mode is DutyMode.DAEMON else line for line in lines)
 

@@ -86,8 +86,9 @@ class Desk:
     longest_ns: int
     uses: int
     fits_client_order_id: Callable[[str], re.Match[str] | None]
-    # Creates and amends are signed before this moment (nanoseconds UTC); see the rule ``duty``.
-    duty_until: int = FOREVER
+    # Creates and amends are signed before this moment (nanoseconds UTC); see the rule ``duty``. Never, until somebody
+    # who knows of grants has said so: a fault on the way there signs nothing.
+    duty_until: int = 0
 
     @property
     def name(self) -> str:
@@ -143,6 +144,11 @@ class Prepared:
         """Yield all seats."""
         for own in self.seats.values():
             yield from own.values()
+
+    def ask_no_duty(self) -> None:
+        """Judge as if every account were on duty for ever: what the policy alone says."""
+        for desk in self.desks.values():
+            desk.duty_until = FOREVER
 
     def apply_halts(self, ledger: Ledger) -> None:
         """Note at every seat and scope which HALT covers it."""

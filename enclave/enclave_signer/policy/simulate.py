@@ -52,7 +52,7 @@ class Simulator:
         """Judge one serialised ``Intent`` and count it if allowed; raises Malformed. Time never goes backwards."""
         self._seen = now = max(self._seen, now_ns)
         if not self._loaded:
-            self._judge.load(self._policy, now)
+            self._judge.load(self._policy, now).ask_no_duty()
             self._loaded = True
         decoded = decode_intent(intent)
         try:

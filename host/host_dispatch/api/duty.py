@@ -36,12 +36,15 @@ class LastCheckpoint:
         """Without a path it is kept in memory only."""
         self._path = path
         self._bytes = b""
+        # One writes at a time, in the order in which they came.
+        self._one = asyncio.Lock()
 
     async def keep(self, checkpoint: signer_pb2.Checkpoint) -> None:
         """Keep it; a file that cannot be written is logged and costs nothing but what it is for."""
         self._bytes = checkpoint.SerializeToString()
         if self._path is not None:
-            await asyncio.to_thread(_write, self._path, self._bytes)
+            async with self._one:
+                await asyncio.to_thread(_write, self._path, self._bytes)
 
     async def get(self) -> signer_pb2.Checkpoint | None:
         """Return the newest one, marked as stored."""

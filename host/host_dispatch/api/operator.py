@@ -129,8 +129,11 @@ class OperatorService:
 
     async def attest(self, data: bytes, _: Context) -> bytes:
         """Pass the enclave's attestation document on; who asked verifies it."""
-        request = signer_pb2.EnclaveRequest(attest=checks.parse(signer_pb2.Attest, data))
-        answer = await self._runner.link.call(request)
+        asked = checks.parse(signer_pb2.Attest, data)
+        if asked.purpose:
+            # Each takes the enclave an RSA key, and pushes out an older one that an envelope may be on its way for.
+            raise NotTakenError(Reason.MALFORMED, "purpose: only the host's own provisioning asks for it", field="purpose")
+        answer = await self._runner.link.call(signer_pb2.EnclaveRequest(attest=asked))
         if answer.WhichOneof("answer") != "attested":
             raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
         return answer.attested.SerializeToString()

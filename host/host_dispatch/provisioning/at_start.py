@@ -133,6 +133,9 @@ class AtStart:
                     self._barred.add(waiting.data)
                 if error.retry_can_help:
                     return False
+            except Exception:  # noqa: BLE001 - whatever KMS's library makes of its settings, the next look tries again
+                _log.exception("a fault while a sealed credential was opened", extra={"fields": fields})
+                return False
             else:
                 self._taken.add(waiting.data)
                 phase = signer_pb2.Phase.Name(loaded.phase)

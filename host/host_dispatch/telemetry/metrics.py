@@ -25,6 +25,8 @@ _BUCKETS: Final = (
 _NS: Final = 1e-9
 # Rules are the policy's names: a policy with more of them than this is counted as "other" from there on.
 MOST_RULES: Final = 200
+# The same of venues and reasons: an engine and the enclave's process may name what they like.
+MOST_NAMES: Final = 64
 OTHER: Final = "other"
 
 
@@ -55,6 +57,7 @@ class Metrics:
         )
         self._outcomes: dict[tuple[str, EventKind], Counter] = {}
         self._rules: dict[str, Counter] = {}
+        self._reasons: dict[str, Counter] = {}
         self._times: dict[str, tuple[Histogram, ...]] = {}
 
     def ended(self, dispatch: Dispatch, kind: EventKind) -> None:
@@ -64,7 +67,7 @@ class Metrics:
             self._rule(dispatch.verdict.rule).inc()
         elif kind is EventKind.NOT_JUDGED:
             reason = dispatch.failure.reason if dispatch.failure is not None else "INTERNAL"
-            self._not_judged.labels(reason).inc()
+            self._reason(reason).inc()
         if kind is EventKind.RESOLVED:
             # It was UNKNOWN before, and its times were taken then.
             return
@@ -85,8 +88,16 @@ class Metrics:
             found = self._rules.setdefault(name, self._refused.labels(name))
         return found
 
+    def _reason(self, reason: str) -> Counter:
+        found = self._reasons.get(reason)
+        if found is None:
+            name = reason if len(self._reasons) < MOST_NAMES else OTHER
+            found = self._reasons.setdefault(name, self._not_judged.labels(name))
+        return found
+
     def _histograms(self, venue: str) -> tuple[Histogram, ...]:
         found = self._times.get(venue)
         if found is None:
-            found = self._times[venue] = tuple(self._stage.labels(stage, venue) for stage in STAGES)
+            name = venue if len(self._times) < MOST_NAMES else OTHER
+            found = self._times.setdefault(name, tuple(self._stage.labels(stage, name) for stage in STAGES))
         return found
