@@ -99,7 +99,7 @@ def test_s6_neither_message_nor_token_is_in_a_repr() -> None:
 
 def test_a_logon_says_account_and_venue_and_no_symbol() -> None:
     request = Calls(Sealer(), lambda: 1).request(LogonIntent(account="watch", venue="okx"))
-    assert request.routing.operation == Operation.LOGON
+    assert request.routing.operation == signer_pb2.OPERATION_LOGON
     assert (request.routing.account, request.routing.venue, request.routing.symbol) == ("watch", "okx", "")
     assert intent_pb2.Intent.FromString(request.sealed.intent).WhichOneof("kind") == "logon"
     assert wire.operation_of(LogonIntent(account="a", venue="b")) is Operation.LOGON

@@ -67,9 +67,7 @@ async def test_s6_neither_message_nor_token_is_in_journal_or_log(
         reply = await logon(rig)
         assert reply.token or reply.request
         await rig.stop_host()
-        kept = b"".join(
-            (tmp_path / name).read_bytes() for name in JOURNAL if (tmp_path / name).exists()
-        )
+        kept = b"".join((tmp_path / name).read_bytes() for name in JOURNAL if (tmp_path / name).exists())
         kept += caplog.text.encode()
         assert SIGNATURE.encode() not in kept
         assert TOKEN.encode() not in kept

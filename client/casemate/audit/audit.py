@@ -68,7 +68,7 @@ def audit(
     heads = _by_boot(seen or ())
     unmatched: dict[bytes, Claim] = dict(evidence.sent or {})
     signed: dict[bytes, None] = {}
-    reports = []
+    reports: list[Report] = []
     done, of = 0, sum(boot.stored for boot in evidence.boots)
     for boot in evidence.boots:
         before = done

@@ -63,7 +63,8 @@ class Finding:
 class Report:
     """What one boot's chain came to. ``signed_to`` is the last receipt under a good head, None without one.
 
-    ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at the end no head covers: nobody signed them, what they charge counts as spent.
+    ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at the end no head
+    covers: nobody signed them, what they charge counts as spent.
     """
 
     boot: str
@@ -213,7 +214,8 @@ class _Walk:
         if receipt.kind == forms.POLICY:
             if receipt.policy <= self._policy:
                 report.found(Problem.POLICY, f"receipt {sequence}: policy {receipt.policy} is no newer one", sequence)
-            self._policy, self._digest = receipt.policy, said.get("digest")
+            digest = said.get("digest")
+            self._policy, self._digest = receipt.policy, digest if isinstance(digest, bytes) else b""
         elif receipt.policy != self._policy and sequence == self._next - 1 and self._whole:
             report.found(Problem.POLICY, f"receipt {sequence} names policy {receipt.policy}", sequence)
         self._retired = self._retired or receipt.kind == forms.RETIRED
