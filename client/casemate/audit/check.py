@@ -64,8 +64,7 @@ class Report:
     """What one boot's chain came to. ``signed_to`` is the last receipt under a good head, None without one.
 
     ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at
-    the end no head
-    covers: nobody signed them, what they charge counts as spent.
+    the end no head covers: nobody signed them, what they charge counts as spent.
     """
 
     boot: str
