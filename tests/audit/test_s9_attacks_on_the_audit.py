@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cbor2
 import pytest
 
-from casemate.audit import journal, live, view
+from casemate.audit import export, journal, live, view, witness
 from casemate.audit.audit import Expected, audit
 from casemate.audit.check import MOST_TAIL, Problem
 from casemate.audit.errors import BadFile
@@ -302,3 +302,55 @@ def test_s9_a_gateway_that_repeats_itself_is_not_followed() -> None:
         return page
 
     assert Problem.ORDER in kinds(audit(live.fetch(ask), pins(), STORY.witness))
+
+
+_DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "line", [_DEEP, "1", "[]", "{}", '{"seen": 1}', '{"seen": true, "head": "", "signature": "00"}', "9" * 5000, "\x00"]
+)
+def test_s9_a_witness_file_or_an_export_made_by_hand_is_no_crash(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(f"{line}\n")
+    with pytest.raises(BadFile):
+        witness.read(path)
+    with pytest.raises(BadFile):
+        export.read(path)
+    path.write_text(f'{{"format": "casemate.export.v1"}}\n{line}\n')
+    with pytest.raises(BadFile):
+        export.read(path)
+
+
+def test_s9_two_heads_of_one_receipt_are_a_fork_whichever_comes_first() -> None:
+    made, _ = STORY.heads[1]
+    other = cbor2.dumps(cbor2.loads(made) | {"hash": bytes(32)}, canonical=True)
+    signature = STORY.rig.sessions.keys.receipts.sign(HEAD_TAG + other)
+    outcome = STORY.audited(seen=[Seen(0, other, signature), *STORY.witness])
+    assert kinds(outcome) == {Problem.FORK}
+
+
+def test_s9_time_that_goes_back_is_found_under_a_good_head() -> None:
+    time = cbor2.loads(STORY.receipts[-1])["time"]
+    for back, found in ((1, {Problem.TIME}), (0, set())):
+        boot = signed(STORY, hang(STORY.receipts, time=time - back))
+        assert kinds(STORY.audited(boot)) == found
+
+
+def test_s9_a_boots_receipt_stands_first_and_nowhere_else() -> None:
+    said = cbor2.loads(STORY.receipts[0])
+    again = {key: cbor2.loads(hang(STORY.receipts))[key] for key in ("seq", "prev", "time")}
+    boot = signed(STORY, cbor2.dumps(said | again | {"policy": 1}, canonical=True))
+    assert kinds(STORY.audited(boot)) == {Problem.BOOT}
+    first = cbor2.dumps({**said, "kind": "other"}, canonical=True)
+    assert Problem.BOOT in kinds(STORY.audited(STORY.boot([first])))
+    for name, value in (("format", "other"), ("boot", bytes(32))):
+        first = cbor2.dumps({**said, name: value}, canonical=True)
+        assert Problem.BOOT in kinds(STORY.audited(STORY.boot([first])))
+
+
+def test_s9_findings_of_one_kind_are_told_up_to_twenty_and_then_counted() -> None:
+    outcome = STORY.audited(STORY.boot(heads=[(b"", b"")] * 25))
+    shown = text(outcome).splitlines()
+    assert sum(line.startswith("WRONG head: one of") for line in shown) == 20
+    assert any(line.startswith("WRONG head: 5 more") for line in shown)
