@@ -170,7 +170,8 @@ def test_encryption_contexts_can_be_demanded_and_a_denial_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "holds"), [("main", True), ("m*", True), ("ma?n", True), ("[m]ain", False), ("m.*", False), ("*x", False)]
+    ("wanted", "holds"),
+    [("main", True), ("m*", True), ("ma?n", True), ("[m]ain", False), ("m.*", False), ("*x", False)],
 )
 def test_a_likeness_knows_star_and_question_mark_and_nothing_else(wanted: str, holds: bool) -> None:  # noqa: FBT001
     text = json.dumps(

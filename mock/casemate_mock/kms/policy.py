@@ -18,11 +18,18 @@ PCR_KEYS: Final = "kms:RecipientAttestation:PCR"
 IMAGE_KEY: Final = "kms:RecipientAttestation:ImageSha384"
 CONTEXT_KEYS: Final = "kms:EncryptionContext:"
 
+
+def like(found: str, wanted: str) -> bool:
+    """Say whether * and ? match; no other sign means anything to IAM."""
+    parts = (".*" if each == "*" else "." if each == "?" else re.escape(each) for each in wanted)
+    return re.fullmatch("".join(parts), found, re.DOTALL) is not None
+
+
 # (what the request has, what the policy names) -> whether it holds.
 _OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "StringEquals": lambda found, wanted: found == wanted,
     "StringEqualsIgnoreCase": lambda found, wanted: found.lower() == wanted.lower(),
-    "StringLike": lambda found, wanted: _like(found, wanted),
+    "StringLike": like,
 }
 _NEGATED: Final = {"StringNotEquals": "StringEquals", "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase"}
 _NULL: Final = "Null"
@@ -51,7 +58,7 @@ def check(policy: str) -> None:
             message = "a statement needs Effect (Allow or Deny) and Action"
             raise MalformedPolicy(message)
         if unknown := statement.keys() - _ELEMENTS:
-            message = f"{sorted(unknown)[0]} is not known to this stand-in"
+            message = f"{min(unknown)} is not known to this stand-in"
             raise MalformedPolicy(message)
         if statement.get("Resource", "*") not in _EVERYTHING:
             message = "Resource: in a key policy that is *, this key"
@@ -82,7 +89,7 @@ def _statements(policy: str) -> list[dict[str, Any]]:
 
 
 def _is_about(statement: Mapping[str, Any], action: str) -> bool:
-    return any(_like(action.lower(), each.lower()) for each in _listed(statement["Action"]))
+    return any(like(action.lower(), each.lower()) for each in _listed(statement["Action"]))
 
 
 def _holds(statement: Mapping[str, Any], keys: Mapping[str, str]) -> bool:
@@ -99,12 +106,6 @@ def _condition(operator: str, found: str | None, wanted: list[str]) -> bool:
     if operator in _NEGATED:
         return not _condition(_NEGATED[operator], found, wanted)
     return found is not None and any(_OPERATORS[operator](found, each) for each in wanted)
-
-
-def _like(found: str, wanted: str) -> bool:
-    """Whether * and ? match; no other sign means anything to IAM."""
-    parts = (".*" if each == "*" else "." if each == "?" else re.escape(each) for each in wanted)
-    return re.fullmatch("".join(parts), found, re.DOTALL) is not None
 
 
 def _listed(value: object) -> list[str]:
