@@ -109,7 +109,7 @@ class _Receipts:
 
     def __call__(self) -> Iterator[tuple[int, bytes]]:
         sql = "SELECT sequence, receipt FROM receipts WHERE boot = ? ORDER BY sequence"
-        yield from _rows(self._connection, "receipts", sql, self._key)
+        return ((row[0], row[1]) for row in _rows(self._connection, "receipts", sql, self._key))
 
 
 def _count(connection: sqlite3.Connection, key: bytes) -> int:
