@@ -34,9 +34,10 @@ from tests.sealed import sealed_rig
 from tests.session.session_rig import Dice, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from casemate.sealing import Step
+    from enclave_signer.venues.base import Venue
 
 OTHER: Final = "other"
 ALT: Final = "alt"
@@ -87,7 +88,8 @@ class Boot:
     measurements: dict[int, bytes] = field(default_factory=lambda: dict(MEASUREMENTS))
     chain: FakeChain = CHAIN
     debug: bool = False
-    venue: TinyVenue = field(default_factory=TinyVenue)
+    # The real ones, or one that shows what it signs.
+    venues: Mapping[str, Venue] = field(default_factory=lambda: {"tiny": TinyVenue()})
     drift: Drift | None = None
     # What the host has done to each step of a handshake.
     tamper: Callable[[Step], Step] = lambda step: step
@@ -112,7 +114,7 @@ class Boot:
             quorum,
             SealedKeys(quorum, recipients, self.sessions.keys.provision, self.key),
             sessions=self.sessions,
-            venues={self.venue.name: self.venue},
+            venues=self.venues,
             boot_key=self.sessions.keys.receipts,
             drift=self.drift,
             capacity=1000,
