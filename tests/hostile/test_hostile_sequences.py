@@ -45,7 +45,7 @@ from tests.hostile.stage import (
 )
 
 LIMITS = {"minute": (60, 1_000, 8), "three": (180, 1_600, 12)}
-MOST_OPEN = 7
+MOST_OPEN = 5
 TOP = 100
 LARGEST = 400
 MARGIN = 4 * SECOND
@@ -234,22 +234,26 @@ class HostileHost(RuleBasedStateMachine):
     @rule(
         sizes=st.lists(st.integers(1, 4), min_size=2, max_size=6),
         account=st.sampled_from([ACCOUNT, ACCOUNT, ALT]),
-        symbol=st.sampled_from([BTC, ETH, ETH]),
+        symbol=st.sampled_from([BTC, BTC, ETH]),
+        side=st.sampled_from([1, 1, 2, 2, 0]),
         by=st.sampled_from([0, SECOND, 9 * SECOND]),
     )
-    def honest_day(self, sizes: list[int], account: str, symbol: str, by: int) -> None:
+    def honest_day(self, *, sizes: list[int], account: str, symbol: str, side: int, by: int) -> None:
         """For a while the host does what it should, with the boot on duty: so that there is something to lose."""
         holder = [number for number, known in enumerate(self.boots) if known.boot.key == self.officer.holder]
         latest = holder[0] if holder and not self.boots[holder[0]].retired else len(self.boots) - 1
-        self.trade(latest, sizes, account, symbol, by, watched=True)
+        self.trade(latest, sizes, account, symbol, by, watched=True, side=side)
 
-    def trade(self, number: int, sizes: list[int], account: str, symbol: str, by: int, *, watched: bool) -> None:
+    def trade(
+        self, number: int, sizes: list[int], account: str, symbol: str, by: int, *, watched: bool, side: int = 0
+    ) -> None:
+        """Side 0 is now this one, now that one."""
         for size in sizes:
             if watched:
                 self.round([number], deliver=True)
             self.session(ENGINE, number)
-            side = 1 + (size + self.ids) % 4 // 3
-            self.create(name=ENGINE, account=account, symbol=symbol, side=side, size=size, which=0, deliver=False)
+            way = side or 1 + (size + self.ids) % 4 // 3
+            self.create(name=ENGINE, account=account, symbol=symbol, side=way, size=size, which=0, deliver=False)
             self.deliver(len(self.bag) - 1, number, "as it is", exact=True)
             self.wait(by)
 
