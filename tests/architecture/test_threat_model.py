@@ -47,6 +47,6 @@ def test_a_file_of_tests_that_the_threat_model_names_exists(path: str) -> None:
 
 def test_every_line_of_the_threat_model_names_a_test() -> None:
     found = lines()
-    assert len(found) > 50  # noqa: PLR2004 - there are many
+    assert len(found) > 50
     without = [cells[0] for cells in found if "test" not in cells[-1] or not all(cells)]
     assert not without

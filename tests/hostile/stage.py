@@ -20,7 +20,6 @@ from casemate.attestation import parse
 from casemate.failures import not_judged
 from casemate.session.sealer import ATTEST, OPEN
 from casemate_mock.nitro import FakeChain, FakeNsm, measure, seal_envelope
-from enclave_signer.drift import Drift
 from enclave_signer.nitro.cms import Recipient
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.quorum import Quorum
@@ -29,7 +28,7 @@ from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave import enclave_rig, quorum_rig
-from tests.enclave.enclave_rig import ACCOUNT, BTC, ENGINE, ETH, SECOND, START, Clock, TinyVenue, canonical
+from tests.enclave.enclave_rig import ACCOUNT, BTC, ENGINE, ETH, SECOND, Clock, TinyVenue, canonical
 from tests.sealed import sealed_rig
 from tests.session.session_rig import Dice, key_of
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from casemate.sealing import Step
+    from enclave_signer.drift import Drift
     from enclave_signer.venues.base import Venue
 
 OTHER: Final = "other"

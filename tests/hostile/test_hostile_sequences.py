@@ -60,7 +60,7 @@ VERSIONS = st.sampled_from([1, 2, TIGHTER])
 
 
 def policies() -> dict[int, dict[str, Any]]:
-    """Version 2 is as 1; version 3 sells no ETH, and permits half the size."""
+    """Version 2 is as 1; version 3 sells no BTC, and permits half the size."""
     made = {}
     for version in (1, 2, TIGHTER):
         tight = version == TIGHTER
@@ -76,7 +76,7 @@ def policies() -> dict[int, dict[str, Any]]:
                 instruments=[enclave_rig.instrument(symbol, price_min="50") for symbol in (BTC, ETH)],
                 exposures=[enclave_rig.exposure(max_quantity=str(MOST_OPEN))],
                 grants=[enclave_rig.grant(engines=sorted(engines), max_notional=largest)],
-                denials=[enclave_rig.denial(sides=["SELL"], symbols=[ETH])] if tight else [],
+                denials=[enclave_rig.denial(sides=["SELL"], symbols=[BTC])] if tight else [],
             )
             for name, engines in ((ALT, {ENGINE}), (ACCOUNT, {ENGINE, OTHER}))
         ]
@@ -117,6 +117,7 @@ class Known:
     halts: list[tuple[int, str, frozenset[str]]] = field(default_factory=list)
     accounts: frozenset[str] = frozenset()
     until: int = 0
+    sequence: int = 0
     retired: bool = False
     taken: set[tuple[bytes, int]] = field(default_factory=set)
     nonces: dict[str, int] = field(default_factory=dict)
@@ -138,7 +139,7 @@ class HostileHost(RuleBasedStateMachine):
         Stage.__init__(self.stage, first={})
         self.stage.policies.clear()
         for version, said in policies().items():
-            self.stage.policy(version, **{"accounts": said["accounts"]})
+            self.stage.policy(version, accounts=said["accounts"])
         self.boots: list[Known] = []
         self.engines: dict[str, Engine] = {}
         self.bag: list[Bagged] = []
@@ -321,7 +322,10 @@ class HostileHost(RuleBasedStateMachine):
         order = self.orders[number]
         name = self.name_of(order)
         intent = enclave_rig.plain(
-            {"close": "order_closed"}.get(kind, kind), account=order.account, client_order_id=name, **self.times(order.engine)
+            {"close": "order_closed"}.get(kind, kind),
+            account=order.account,
+            client_order_id=name,
+            **self.times(order.engine),
         )
         if kind == "close":
             intent.order_closed.filled_quantity = str(min(size, order.size))
@@ -334,7 +338,7 @@ class HostileHost(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from([ENGINE, OTHER]), symbol=st.sampled_from(["", BTC]), which=ANY, chance=st.integers(0, 3))
     def halt(self, name: str, symbol: str, which: int, chance: int) -> None:
-        if chance:
+        if chance > 1:
             return
         scope = intent_pb2.HALT_SCOPE_SYMBOL if symbol else intent_pb2.HALT_SCOPE_ALL
         self.hand_over(name, enclave_rig.plain("halt", scope=scope, symbol=symbol, **self.times(name)))
@@ -416,7 +420,12 @@ class HostileHost(RuleBasedStateMachine):
         number, known = self.at(which)
         self.shown.append((number, known.boot.checkpoint()))
 
-    @rule(which=ANY, old=st.sampled_from([0, 0, 0, 1, 5]), deliver=st.booleans(), retire=st.sampled_from([False] * 7 + [True]))
+    @rule(
+        which=ANY,
+        old=st.sampled_from([0, 0, 0, 1, 5]),
+        deliver=st.booleans(),
+        retire=st.sampled_from([False] * 7 + [True]),
+    )
     def officers_round(self, which: int, old: int, *, deliver: bool, retire: bool) -> None:
         """The officer looks at one or two gateways, and gives its orders to the host."""
         number = self.at(which)[0]
@@ -461,6 +470,9 @@ class HostileHost(RuleBasedStateMachine):
         said = cbor2.loads(message.grant)
         assert said["boot"] == known.boot.key
         assert not known.retired
+        assert said["sequence"] > known.sequence
+        assert said["not_before"] <= known.boot.service._now() < said["not_after"]
+        known.sequence = said["sequence"]
         known.accounts, known.until = frozenset(said["accounts"]), said["not_after"]
         carried = cbor2.loads(message.continues.checkpoint)["halts"] if message.continues.checkpoint else []
         for halt in (*said["halts"], *carried):
@@ -480,15 +492,13 @@ class HostileHost(RuleBasedStateMachine):
 
     # --- administrators
 
-    @rule(which=ANY, chance=st.integers(0, 2))
-    def approve_resume(self, which: int, chance: int) -> None:
+    @rule(which=ANY, chance=st.integers(0, 1), before=st.integers(0, 1))
+    def approve_resume(self, which: int, chance: int, before: int) -> None:
         known = self.at(which)[1]
-        last = max((halt.number for halt in known.boot.status().halts), default=0)
-        if last and not chance:
+        last = max((halt.number for halt in known.boot.status().halts), default=0) - before
+        if last > 0 and not chance:
             approvals = self.stage.resume(known.boot, last)
-            self.resumes.append(
-                signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ALL, last=last, approvals=approvals)
-            )
+            self.resumes.append(signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ALL, last=last, approvals=approvals))
             self.resume(len(self.resumes) - 1, which)
 
     @precondition(lambda self: self.resumes)
@@ -563,7 +573,7 @@ class HostileHost(RuleBasedStateMachine):
         size = int(asked.quantity)
         assert size * TOP <= (LARGEST // 2 if known.version == TIGHTER else LARGEST)
         if isinstance(asked, intent_pb2.OrderIntent):
-            assert not (known.version == TIGHTER and asked.symbol == ETH and asked.side == intent_pb2.SIDE_SELL)
+            assert not (known.version == TIGHTER and asked.symbol == BTC and asked.side == intent_pb2.SIDE_SELL)
             buy = asked.side == intent_pb2.SIDE_BUY
             made = Open(number, engine, asked.account, asked.symbol, buy, size, request.SerializeToString())
             self.orders.append(made)

@@ -148,6 +148,11 @@ def configured(place: Path, venues: dict[str, Any], url: str) -> Path:
     return place / "host.toml"
 
 
+def kept(place: Path) -> dict[str, bytes]:
+    """What the host wrote to its disk."""
+    return {path.name: path.read_bytes() for path in (*place.glob("host.log"), *place.glob("journal.db*"))}
+
+
 async def unseal(place: Path, asked: signer_pb2.Provision) -> None:
     """Have the host ask KMS."""
     async with grpc.aio.insecure_channel(f"unix:{place}/gateway.sock") as channel:
@@ -238,8 +243,7 @@ async def test_s1_after_a_thousand_orders_the_memory_of_the_real_host_holds_no_s
         memory = searching.memory_of(host.pid)
     await server._server.stop(None)
 
-    heaps = {"the host's memory": memory, "what left the enclave": b"".join(boot.heard)}
-    heaps |= {path.name: path.read_bytes() for path in (*tmp_path.glob("host.log"), *tmp_path.glob("journal.db*"))}
+    heaps = {"the host's memory": memory, "what left the enclave": b"".join(boot.heard), **kept(tmp_path)}
     # The search works: what travels in clear is found, and this process holds every secret.
     assert credentials["binance-spot"]["apiKey"].encode() in memory
     assert b"binance-spot" in heaps["journal.db"] + heaps.get("journal.db-wal", b"")
