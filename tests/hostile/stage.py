@@ -20,7 +20,6 @@ from casemate.attestation import parse
 from casemate.failures import not_judged
 from casemate.session.sealer import ATTEST, OPEN
 from casemate_mock.nitro import FakeChain, FakeNsm, measure, seal_envelope
-from enclave_signer.drift import Drift
 from enclave_signer.nitro.cms import Recipient
 from enclave_signer.nitro.recipients import RsaRecipients
 from enclave_signer.quorum import Quorum
@@ -29,14 +28,16 @@ from enclave_signer.service import Service
 from enclave_signer.session.sessions import Sessions
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave import enclave_rig, quorum_rig
-from tests.enclave.enclave_rig import ACCOUNT, BTC, ENGINE, ETH, SECOND, START, Clock, TinyVenue, canonical
+from tests.enclave.enclave_rig import ACCOUNT, BTC, ENGINE, ETH, SECOND, Clock, TinyVenue, canonical
 from tests.sealed import sealed_rig
 from tests.session.session_rig import Dice, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from casemate.sealing import Step
+    from enclave_signer.drift import Drift
+    from enclave_signer.venues.base import Venue
 
 OTHER: Final = "other"
 ALT: Final = "alt"
@@ -87,7 +88,8 @@ class Boot:
     measurements: dict[int, bytes] = field(default_factory=lambda: dict(MEASUREMENTS))
     chain: FakeChain = CHAIN
     debug: bool = False
-    venue: TinyVenue = field(default_factory=TinyVenue)
+    # The real ones, or one that shows what it signs.
+    venues: Mapping[str, Venue] = field(default_factory=lambda: {"tiny": TinyVenue()})
     drift: Drift | None = None
     # What the host has done to each step of a handshake.
     tamper: Callable[[Step], Step] = lambda step: step
@@ -112,7 +114,7 @@ class Boot:
             quorum,
             SealedKeys(quorum, recipients, self.sessions.keys.provision, self.key),
             sessions=self.sessions,
-            venues={self.venue.name: self.venue},
+            venues=self.venues,
             boot_key=self.sessions.keys.receipts,
             drift=self.drift,
             capacity=1000,

@@ -63,9 +63,7 @@ def test_s11_a_clock_that_was_ahead_for_a_while_signs_nothing_until_time_has_cau
     watched.compare()
     # Its time is 20 s ahead now: the limit would be free too early, and stamps would be wrong.
     assert watched.rule() == "clock_drift"
-    derived = signer_pb2.DerivedRequest(
-        account="main", client_order_id="id-1", operation=signer_pb2.OPERATION_CANCEL
-    )
+    derived = signer_pb2.DerivedRequest(account="main", client_order_id="id-1", operation=signer_pb2.OPERATION_CANCEL)
     assert watched.boot.call(derived=derived).judged.verdict.rule == "clock_drift"
     assert named(watched.boot.hand_grant(*watched.stage.grant(watched.boot)))[0] == "CLOCK_DRIFT"
     watched.later(20 * SECOND)
@@ -82,4 +80,4 @@ def test_s11_a_clock_that_is_set_back_a_little_goes_on_from_where_it_was() -> No
     watched.compare()
     engine = watched.stage.engine(watched.boot)
     assert allowed(watched.boot.sign(engine.order()))
-    assert QUORUM == watched.boot.status().quorum
+    assert watched.boot.status().quorum == QUORUM

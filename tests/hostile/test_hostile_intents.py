@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from casemate.errors import NotAllowed, NotAttested
-from casemate.sealing import Step
 from casemate.session.sealer import ATTEST, OPEN
 from casemate_mock.nitro import FakeChain
 from enclave_signer.session.window import WINDOW
@@ -39,6 +38,8 @@ from tests.hostile.stage import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from casemate.sealing import Step
 
 QUERY, CANCEL = signer_pb2.OPERATION_QUERY, signer_pb2.OPERATION_CANCEL
 

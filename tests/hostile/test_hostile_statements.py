@@ -1,4 +1,4 @@
-"""A host that feeds statements: old ones, its own, those of other deployments and boots; keys; receipts (S4, S7, S9)."""
+"""A host that feeds old statements, its own, or those of other deployments and boots; keys; receipts (S4, S7, S9)."""
 
 from __future__ import annotations
 
