@@ -132,14 +132,8 @@ class OperatorService:
         asked = checks.parse(signer_pb2.Attest, data)
         if asked.purpose:
             # Each takes the enclave an RSA key, and pushes out an older one that an envelope may be on its way for.
-<<<<<<< HEAD
             message = "purpose: only the host's own provisioning asks for it"
             raise NotTakenError(Reason.MALFORMED, message, field="purpose")
-=======
-            raise NotTakenError(
-                Reason.MALFORMED, "purpose: only the host's own provisioning asks for it", field="purpose"
-            )
->>>>>>> w/hostile
         answer = await self._runner.link.call(signer_pb2.EnclaveRequest(attest=asked))
         if answer.WhichOneof("answer") != "attested":
             raise NotTakenError(Reason.INTERNAL, "the enclave's reply does not fit the request")
