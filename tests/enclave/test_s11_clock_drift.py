@@ -17,6 +17,7 @@ from enclave_signer.system import SystemRandomness
 from enclave_signer.timekeeping import Timekeeper
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import ACCOUNT, MS, SECOND, START, Clock, Enclave, order, plain, ready
+from tests.session.test_boot import without_certificates
 
 CHAIN = FakeChain()
 CANCEL = signer_pb2.OPERATION_CANCEL
@@ -188,3 +189,17 @@ def test_the_facts_of_a_document_are_its_time_and_the_end_of_its_first_certifica
     facts = read_facts(nsm.attestation())
     ends = [int(each.certificate.not_valid_after_utc.timestamp()) * 1000 for each in CHAIN.path(START // MS)]
     assert facts == (START // MS, min(ends))
+
+
+def test_s11_the_clocks_are_compared_by_a_document_whose_certificates_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, nsm, drift, keeper = timed()
+    issue = nsm.attestation
+    monkeypatch.setattr(nsm, "attestation", lambda: without_certificates(issue()))
+    keeper.compare()
+    assert not stopped(drift)
+    nsm.skew_ms = 3_000
+    keeper.compare()
+    assert stopped(drift)
+    assert drift.nanoseconds == -3 * SECOND

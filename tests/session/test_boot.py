@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import cbor2
 import pytest
 
-from casemate.attestation import verify
+from casemate.attestation import AttestationError, verify
 from casemate.errors import BadRequest, NotJudged, NotReady
 from casemate.session.forms import first_policy_register, read_boot
 from casemate_mock.fake_nitro import EverybodyApproves
@@ -131,6 +132,7 @@ def test_a_document_is_renewed_at_80_percent_of_what_its_certificates_have_left(
     rig = Rig()
     rig.load_policy(rig.policy())
     ends_ms = read_facts(rig.ask(attest=signer_pb2.Attest()).attested.document).ends_ms
+    assert ends_ms is not None
     rig.clock.now = (ends_ms - 10_000) * 1_000_000
     first = rig.ask(attest=signer_pb2.Attest()).attested.document
     assert read_facts(first).ends_ms == ends_ms
@@ -138,6 +140,31 @@ def test_a_document_is_renewed_at_80_percent_of_what_its_certificates_have_left(
     assert rig.ask(attest=signer_pb2.Attest()).attested.document == first
     rig.clock.now += 1_000_000
     assert rig.ask(attest=signer_pb2.Attest()).attested.document != first
+
+
+def test_a_document_of_a_module_without_certificates_is_issued_and_never_handed_out_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = Rig()
+    issue = rig.nsm.attestation
+    monkeypatch.setattr(rig.nsm, "attestation", lambda **fields: without_certificates(issue(**fields)))
+    rig.load_policy(rig.policy())
+    first = rig.ask(attest=signer_pb2.Attest()).attested.document
+    assert read_facts(first) == (rig.clock.now // 1_000_000, None)
+    rig.clock.now += 1_000_000
+    second = rig.ask(attest=signer_pb2.Attest()).attested.document
+    assert read_facts(second).timestamp_ms == read_facts(first).timestamp_ms + 1
+    with pytest.raises(AttestationError):
+        now = rig.clock.now // 1_000_000
+        verify(second, at=now, pcrs={0: MEASUREMENTS[0]}, nonce=None, max_age_ms=60_000, root=rig.chain.root)
+
+
+def without_certificates(document: bytes) -> bytes:
+    """Put 64 zero bytes in their place, as qemu's module has them."""
+    parts = cbor2.loads(document)
+    payload = cbor2.loads(parts[2])
+    payload["certificate"], payload["cabundle"] = bytes(64), [bytes(64)]
+    return cbor2.dumps([parts[0], parts[1], cbor2.dumps(payload), parts[3]])
 
 
 def _fails(*_: object, **__: object) -> bytes:

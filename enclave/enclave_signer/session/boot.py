@@ -112,7 +112,8 @@ class Witness:
             return issued.document
         document = self._signed(statement, nonce)
         facts = read_facts(document)
-        left = (facts.ends_ms - facts.timestamp_ms) * _NS_IN_MS
+        # Nobody knows how long one holds whose certificates cannot be read: it is handed out once.
+        left = 0 if facts.ends_ms is None else (facts.ends_ms - facts.timestamp_ms) * _NS_IN_MS
         stale = now + min(REUSE_NS, left * _FRESH_PERCENT // 100)
         self._issued = _Issued(nonce, statement, now, stale, document)
         return document
