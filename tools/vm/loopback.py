@@ -96,8 +96,9 @@ def hardships(guest: Any, report: Report, cid: int, port: int) -> None:  # noqa:
         found.append(f"{count} silent connections held open: orders go on, and go on when they are gone")
     with report.step("back-pressure") as found:
         flood = guest.call("flood", address=f"vsock:{cid}:{port}", most=2_000)
-        demand(holds=flood["stalled"], what=f"the writer never came to a halt: {flood}")
+        # A first request that does not get through would be a broken line, not a full one.
+        demand(holds=flood["stalled"] and flood["written"] > 0, what=f"no halt, or nothing but a halt: {flood}")
         expect(guest.call("one_order"), "open", "an order beside it")
         found.append(
-            f"a peer that reads no answers is halted after {flood['written']} requests of 64 KiB; others are served"
+            f"a peer that reads no answers is halted after {flood['written']} requests of 8 KiB; others are served"
         )

@@ -375,7 +375,7 @@ class Parent:
     async def flood(self, address: str, most: int) -> dict[str, Any]:
         """Write requests on a stream and read no answer, until the writer comes to a halt; another peer is served."""
         # A field that nobody knows, so that the windows are full after few requests.
-        padding = b"\xfa\x7f" + b"\x80\x80\x04" + bytes(65_536)
+        padding = b"\xfa\x7f" + b"\x80\x40" + bytes(8_192)
         request = signer_pb2.EnclaveRequest(request_id=1, attest=signer_pb2.Attest(nonce=b"n" * 32))
         options = (*_OPTIONS, ("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
         written, stalled = 0, False
