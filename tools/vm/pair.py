@@ -223,7 +223,7 @@ def _again(pair: Pair, spent: int) -> None:
         # What the killed boot could have spent unseen under its last grant counts, too.
         numerator, denominator = SHARE
         most = MOST_ORDERS - MOST_ORDERS * numerator // denominator
-        demand(holds=0 < said["taken"] <= most, what=f"{said['taken']} orders after {spent}: more than {most} are left")
+        demand(holds=0 < said["taken"] <= most, what=f"at most {most} orders are left after {spent}: {said}")
         demand(holds=said["refused"].startswith("refused: limit"), what=f"refused by another rule: {said}")
         total = spent + said["taken"]
         found.append(f"{spent} orders before, {said['taken']} now, then {said['refused'].split(': ')[1]}")
