@@ -84,7 +84,9 @@ def test_the_registers_are_printed_and_left_as_json(tmp_path: Path, capsys: pyte
 @needs_compiler
 @pytest.mark.parametrize("honest", [True, False])
 def test_what_nitro_cli_prints_has_to_be_what_its_file_measures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    honest: bool,  # noqa: FBT001 - a case
 ) -> None:
     image = an_image(tmp_path / "image")
     measured = eif.build(image, [], a_start(tmp_path), tmp_path / "theirs.eif")

@@ -1,7 +1,7 @@
 """`make image-check`: two builds, in different places at different times: equal files, layers, registers (PCR0 to 2).
 
-The registers are those of `make eif` with the kernel that CASEMATE_VM_KERNEL names or `make vm-parts` fetched; where there
-is none, some fixed bytes stand in for it, and the last line says so.
+The registers are those of `make eif` with the kernel that CASEMATE_VM_KERNEL names or `make vm-parts` fetched; where
+there is none, some fixed bytes stand in for it, and the last line says so.
 
 Without a wheel of grpcio that speaks vsock the official one stands in for it, and the last line says so: the comparison
 is the same, the image is not to be deployed.

@@ -102,7 +102,7 @@ def build(image: Path, modules: Sequence[Path], start: Start, output: Path) -> d
 
 def build_with(boot: Path, root: Path, command: Sequence[str], start: Start, output: Path) -> dict[str, str]:
     """Make the file of a boot ramdisk's tree and a root; returns its registers. Raises CannotBuild."""
-    signed = ["--certificate", start.signer[0], "--key", start.signer[1]] if start.signer else []
+    signed: list[str | Path] = ["--certificate", start.signer[0], "--key", start.signer[1]] if start.signer else []
     said = casemate(
         *("eif", "build", "--kernel", start.kernel, "--cmdline", start.cmdline, "--ramdisk", boot),
         *("--rootfs", root, "--command", shlex.join(command), *signed, "--output", output, "--json"),

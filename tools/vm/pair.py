@@ -237,9 +237,7 @@ def _audits(pair: Pair, measured: dict[str, str], found: list[str]) -> None:
     expect(said["claims"]["without_receipt"], 0, "orders that the host sent without a receipt")
     counts = ", ".join(f"{each['receipts']} receipts with {each['heads']} heads" for each in said["boots"])
     sent = said["claims"]["sent"]
-    found.append(
-        f"casemate audit verify: {counts}, as the officer witnessed; {sent} orders sent, each by a receipt"
-    )
+    found.append(f"casemate audit verify: {counts}, as the officer witnessed; {sent} orders sent, each by a receipt")
     found.append("its one finding is what it must find: nobody signed these documents (not_attested)")
 
 

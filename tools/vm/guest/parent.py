@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from casemate import attestation
-from casemate.errors import CasemateError, NotAttested, NotJudged
+from casemate.errors import CasemateError, NotAttested, NotJudged, NotReady
 from casemate.gateway import Gateway
 from casemate.intents import OrderIntent
 from casemate.session import AttestedSealer, Pins
@@ -34,7 +34,7 @@ from tools.vm.guest.emulated import UnsignedEmulatedNsmPins, payload
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from casemate.models import SubmitResult
+    from casemate.models import DutyStatus, SubmitResult
 
     _Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
@@ -179,7 +179,7 @@ class Parent:
         """Start the duty officer; returns the number of the grant that is then in force."""
         self._duty = Duty(self._directory, self._pinned(), self._ceremony.duty)
         await self._duty.begin()
-        return (await self.on_duty())["grant"]
+        return int((await self.on_duty())["grant"])
 
     async def on_duty(self) -> dict[str, Any]:
         """Wait until the enclave says that a grant is in force; which, and whether it continues a boot's duty."""
@@ -188,13 +188,20 @@ class Parent:
             raise RuntimeError("no officer")
         while time.monotonic() - begun < _PATIENCE_S:
             duty.check()
-            async with self._operator() as operator:
-                said = (await operator.status(timeout_s=_PATIENCE_S)).enclave.duty
+            said = await self._duty_status()
             if said is not None and said.accounts:
                 waited = round(time.monotonic() - begun, 1)
                 return {"grant": said.sequence, "waited_s": waited, "continued": duty.continued()}
             await asyncio.sleep(0.5)
-        raise RuntimeError(f"no duty was granted: {duty.said()}")
+        raise RuntimeError(f"no duty was granted: {duty.said()}\n{await self.log('host')}")
+
+    async def _duty_status(self) -> DutyStatus | None:
+        """Return what the enclave says; None while its host, on a machine as slow as this, does not take a call."""
+        async with self._operator() as operator:
+            try:
+                return (await operator.status(timeout_s=_PATIENCE_S)).enclave.duty
+            except NotReady:
+                return None
 
     async def audit(self, pcr0: str, root: str = "") -> dict[str, Any]:
         """Run ``casemate audit verify`` on the host's journal, with what the officer witnessed until now, its end."""
