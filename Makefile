@@ -7,7 +7,7 @@ BIN := .venv/bin
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench fuzz image image-check sbom grpcio-vsock lock stubs clean
+.PHONY: help setup demo test check format bench fuzz image eif image-check sbom grpcio-vsock lock stubs clean
 .PHONY: vm-test vm-parts qemu-nitro
 
 help: ## list the targets
@@ -37,7 +37,10 @@ fuzz: setup ## feed the readers of hostile bytes for a bounded time (ARGS='--sec
 image: setup ## build the enclave's image: make image ARGS='--quorum quorum.cbor [--local-base]'
 	@$(BIN)/python -m tools.image $(ARGS)
 
-image-check: setup ## build the image twice, in two places, and compare (needs root, buildah and mmdebstrap)
+eif: setup ## make an enclave image file of the image, with its PCRs: make eif ARGS='--kernel bzImage' or '--nitro-cli'
+	@$(BIN)/python -m tools.image.eif $(ARGS)
+
+image-check: setup ## build the image twice, in two places, and compare, PCR0 too (needs root, buildah and mmdebstrap)
 	@$(BIN)/python -m tools.image.check
 
 sbom: setup ## write a CycloneDX bill of materials for each deployable

@@ -15,7 +15,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 
@@ -48,8 +48,8 @@ def system_now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give ``casemate attest`` its subcommands; the parsed arguments are for :func:`run`."""
+def add_arguments(parser: argparse.ArgumentParser) -> Any:  # noqa: ANN401 - argparse's subparsers have no public type
+    """Give ``casemate attest`` its ``verify``; the parsed arguments are for :func:`run`. Returns the subparsers."""
     commands = parser.add_subparsers(dest="attest_command", required=True, metavar="COMMAND")
     command = commands.add_parser("verify", help="verify an attestation document", description=__doc__)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow-debug", action="store_true", help="accept an enclave in debug mode, which its host can read"
     )
     command.add_argument("--json", action="store_true", help="print one JSON document")
+    return commands
 
 
 def add_pins(parser: argparse.ArgumentParser) -> None:

@@ -67,6 +67,7 @@ def _bound() -> socket.socket:
 async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Take one message, which is a code or nothing."""
     said = b""
+    cid = _peer(writer.get_extra_info("peername"))
     try:
         async with asyncio.timeout(_PATIENCE_S):
             said = await reader.readexactly(_FRAME)
@@ -78,4 +79,13 @@ async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         _log.warning("what came to the port of boot codes is no code")
         return
     level = logging.INFO if said[1] == _RUNNING else logging.ERROR
-    _log.log(level, "boot code of the enclave", extra={"fields": {"code": said[1], "name": NAMES[said[1]]}})
+    _log.log(level, "boot code of the enclave", extra={"fields": {"code": said[1], "name": NAMES[said[1]], "cid": cid}})
+
+
+def _peer(address: object) -> int:
+    """Return the context id of who connected: the kernel's word, not the enclave's; 0 where it is no vsock."""
+    match address:
+        case (int(cid), int()):
+            return cid
+        case _:
+            return 0

@@ -43,7 +43,12 @@ async def test_a_code_is_logged_by_its_name(
     await sent(tmp_path, bytes((MARK, code)))
     (record,) = [each for each in caplog.records if each.name == "casemate.host.boot"]
     assert record.levelno == level
-    assert vars(record)["fields"] == {"code": code.value, "name": code.name}
+    assert vars(record)["fields"] == {"code": code.value, "name": code.name, "cid": 0}
+
+
+@pytest.mark.parametrize(("address", "cid"), [((17, 1055), 17), ("", 0), (None, 0), (("127.0.0.1", 80), 0)])
+def test_whose_code_it_is_is_the_kernels_word(address: object, cid: int) -> None:
+    assert boot_codes._peer(address) == cid
 
 
 @pytest.mark.parametrize("message", [b"", b"\xb7", b"\xb7\x77", b"\x01\x01", b"secret text"])

@@ -7,14 +7,14 @@ import os
 import shutil
 import subprocess
 import tarfile
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from tools.distributions import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TAG: Final = "localhost/casemate-enclave"
+TAG: Final = "localhost/casemate-enclave"
 BUILDERS: Final = ("docker", "podman", "buildah")
 
 
@@ -35,6 +35,12 @@ def _works(name: str) -> bool:
     # Docker without its daemon is no builder.
     probe = [name, "info"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def has(name: str, tag: str) -> bool:
+    """Whether an image of this name is here."""
+    command = [name, "inspect", *(["--type", "image"] if name == "buildah" else []), tag]
+    return subprocess.run(command, capture_output=True, check=False, env=_environment()).returncode == 0
 
 
 def import_base(name: str, tarball: Path, tag: str) -> str:
@@ -61,9 +67,9 @@ def build(name: str, base: str, epoch: int, archive: Path) -> None:
         _run(name, "buildx", "build", *arguments, "--output", output, str(ROOT), show=True)
         return
     local = ["--pull-never"] if base.startswith("localhost/") else []
-    own = ["--no-cache", "--format=oci", "--timestamp", str(epoch), *_trust(name), "--tag", _TAG]
+    own = ["--no-cache", "--format=oci", "--timestamp", str(epoch), *_trust(name), "--tag", TAG]
     _run(name, "build", *arguments, *own, *local, str(ROOT), show=True)
-    _run(name, "push", "-q", *_trust(name), _TAG, f"oci-archive:{archive}")
+    _run(name, "push", "-q", *_trust(name), TAG, f"oci-archive:{archive}")
 
 
 def _trust(name: str) -> list[str]:
@@ -77,16 +83,17 @@ def _trust(name: str) -> list[str]:
 
 
 def _run(*command: str, show: bool = False) -> str:
-    environment = {
-        **os.environ,
-        "BUILDAH_ISOLATION": "chroot",
-        "STORAGE_DRIVER": os.environ.get("STORAGE_DRIVER", "vfs"),
-    }
-    done = subprocess.run(command, stdout=None if show else subprocess.PIPE, text=True, env=environment, check=False)
+    output = None if show else subprocess.PIPE
+    done = subprocess.run(command, stdout=output, text=True, env=_environment(), check=False)
     if done.returncode:
         message = f"{' '.join(command[:2])} failed with {done.returncode}: see above"
         raise CannotBuild(message)
     return done.stdout or ""
+
+
+def _environment() -> dict[str, str]:
+    driver = os.environ.get("STORAGE_DRIVER", "vfs")
+    return {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": driver}
 
 
 def flatten(archive: Path, tree: Path) -> None:
@@ -99,6 +106,14 @@ def flatten(archive: Path, tree: Path) -> None:
         for layer in manifest["layers"]:
             with tarfile.open(fileobj=_file(outer, _blob(layer["digest"]))) as inner:
                 inner.extractall(tree, filter="tar")
+
+
+def image_config(archive: Path) -> dict[str, Any]:
+    """Return an OCI archive's configuration: what it starts, as whom."""
+    with tarfile.open(archive) as outer:
+        index = json.load(_file(outer, "index.json"))
+        manifest = json.load(_file(outer, _blob(index["manifests"][0]["digest"])))
+        return dict(json.load(_file(outer, _blob(manifest["config"]["digest"]))))
 
 
 def _blob(digest: str) -> str:

@@ -15,8 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from casemate.quorum.files import quorum_bytes
 from enclave_signer.boot_codes import MARK, BootCode
 from tools.vm import machines
+from tools.vm.guest.ceremony import MOST_ORDERS
+from tools.vm.guest.duty import SHARE
 from tools.vm.images import PORT, SERVE, Enclaves
-from tools.vm.loopback import hardships, orders
+from tools.vm.loopback import hardships, on_duty, orders
 from tools.vm.pump import Pump, port_of
 from tools.vm.report import demand, expect
 
@@ -80,11 +82,11 @@ def run(machine: Machine, nitro: Nitro, ramdisk: Path, folder: Path, report: Rep
     report.part("(b) our image on QEMU's emulated Nitro machine, a parent guest beside it")
     enclaves = Enclaves(machine, folder)
     admins = [Ed25519PrivateKey.generate() for _ in range(3)]
-    with report.step("enclave images are built, and the same inputs give the same bytes") as found:
+    with report.step("the image is built, and the same inputs give the same bytes") as found:
         public = [key.public_key().public_bytes_raw().hex() for key in admins]
-        enclaves.prepare(nitro.compiler, quorum_bytes("demo", 2, public))
-        image, measured = enclaves.build("enclave", SERVE)
-        again, _ = enclaves.build("again", SERVE)
+        found.append(enclaves.prepare(nitro.compiler, quorum_bytes("demo", 2, public)))
+        image, measured = enclaves.shipped("enclave")
+        again, _ = enclaves.shipped("again")
         expect(_digest(again), _digest(image), "the second build's bytes")
         again.unlink()
         found.append(f"{image.stat().st_size >> 20} MiB, PCR0 {measured['PCR0'][:16]}..., 2 of 3 administrators inside")
@@ -103,9 +105,7 @@ def run(machine: Machine, nitro: Nitro, ramdisk: Path, folder: Path, report: Rep
 
 def _probe(pair: Pair) -> None:
     certificate, key = _certificate(pair.folder)
-    image, measured = pair.enclaves.build(
-        "probe", ("/app/probe.py", "0"), "--certificate", certificate, "--key", key, "--name", "probe"
-    )
+    image, measured = pair.enclaves.other("probe", ("/probe.py", "0"), (certificate, key))
     with pair.boot(image, _PROBE) as enclave:
         with pair.report.step("heartbeat") as found:
             begun = time.monotonic()
@@ -158,14 +158,14 @@ def _confined(said: dict[str, Any], found: list[str]) -> None:
 
 def _endings(pair: Pair) -> None:
     with pair.report.step("a crash leaves by its code") as found:
-        image, _ = pair.enclaves.build("crash", ("/app/probe.py", "SIGABRT"))
+        image, _ = pair.enclaves.other("crash", ("/probe.py", "SIGABRT"))
         with pair.boot(image, _CRASH) as enclave:
             pair.codes(_CRASH, BootCode.RUNNING, BootCode.CRASHED)
             enclave.wait(30)
         image.unlink()
         found.append("SIGABRT in the program: RUNNING, CRASHED")
     with pair.report.step("an enclave without its quorum file does not serve") as found:
-        image, _ = pair.enclaves.build("no-quorum", (*SERVE[:-1], "/etc/other.cbor"))
+        image, _ = pair.enclaves.other("no-quorum", (*SERVE[:-1], "/etc/other.cbor"))
         with pair.boot(image, _NO_QUORUM) as enclave:
             pair.codes(_NO_QUORUM, BootCode.RUNNING, BootCode.QUORUM)
             enclave.wait(30)
@@ -181,10 +181,12 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
             pair.serves(_FIRST)
             guest.call("host", enclave=address(_FIRST))
             guest.call("follow_clock")
+            guest.call("pin", pcr0=measured["PCR0"])
             _loads(pair, found)
         with report.step("attestation through the host") as found:
             _attests(pair, measured, found)
         with report.step("signed orders through the parent's host process") as found:
+            on_duty(guest, found)
             orders(guest, found, _ORDERS)
             (trip,) = guest.call("round_trips", addresses=[address(_FIRST)], count=_TRIPS)
             found.append(f"status call between two machines, p50 {trip} ms (emulated)")
@@ -196,15 +198,47 @@ def _trading(pair: Pair, image: Path, measured: dict[str, str]) -> None:
             demand(holds="open" not in answers, what=f"an order without an enclave: {answers}")
             expect(guest.call("at_venue"), before, "orders at the venue")
             found.append(f"orders meanwhile: {', '.join(answers)}; none reached the venue")
-    with pair.boot(image, _SECOND), report.step("it comes back with another context id") as found:
+    with pair.boot(image, _SECOND):
+        _again(pair, before)
+    with report.step("the receipts in the host's journal") as found:
+        _audits(pair, measured, found)
+    _drift(pair, image)
+
+
+def _again(pair: Pair, spent: int) -> None:
+    """Another boot of the image takes over. ``spent``: orders of the boot before."""
+    guest = pair.guest
+    with pair.report.step("it comes back with another context id") as found:
         pair.serves(_SECOND)
         guest.call("host", enclave=address(_SECOND))
         guest.call("follow_clock")
         guest.call("load", admins=pair.admins[:2])
-        guest.call("trust", pcr0=measured["PCR0"])
-        found.append(f"vsock:{_FIRST} became vsock:{_SECOND}: policy and key by quorum again, a new session")
-        orders(guest, found, _ORDERS)
-    _drift(pair, image, measured)
+        guest.call("trust")
+        found.append(f"vsock:{_FIRST} became vsock:{_SECOND}: policy and sealed key by quorum again, a new session")
+    with pair.report.step("S13: a limit counts over the kill and the new boot") as found:
+        duty = guest.call("on_duty")
+        demand(holds=duty["continued"], what=f"the new boot continues nothing: {duty}")
+        found.append(f"granted {duty['waited_s']} s later, when the killed boot's grant had ended, from its checkpoint")
+        said = guest.call("orders_until_refused", most=MOST_ORDERS)
+        # What the killed boot could have spent unseen under its last grant counts, too.
+        numerator, denominator = SHARE
+        most = MOST_ORDERS - MOST_ORDERS * numerator // denominator
+        demand(holds=0 < said["taken"] <= most, what=f"at most {most} orders are left after {spent}: {said}")
+        demand(holds=said["refused"].startswith("refused: limit"), what=f"refused by another rule: {said}")
+        total = spent + said["taken"]
+        found.append(f"{spent} orders before, {said['taken']} now, then {said['refused'].split(': ')[1]}")
+        found.append(f"{total} of the day's {MOST_ORDERS}: the rest the killed boot could have spent unseen")
+
+
+def _audits(pair: Pair, measured: dict[str, str], found: list[str]) -> None:
+    """Hold the journal against the receipts; only the attestation of an unsigned NSM can be found wanting."""
+    said = pair.guest.call("audit", pcr0=measured["PCR0"])
+    expect(said["problems"], ["not_attested"], "problems that casemate audit verify finds")
+    expect(said["claims"]["without_receipt"], 0, "orders that the host sent without a receipt")
+    counts = ", ".join(f"{each['receipts']} receipts with {each['heads']} heads" for each in said["boots"])
+    sent = said["claims"]["sent"]
+    found.append(f"casemate audit verify: {counts}, as the officer witnessed; {sent} orders sent, each by a receipt")
+    found.append("its one finding is what it must find: nobody signed these documents (not_attested)")
 
 
 def _loads(pair: Pair, found: list[str]) -> None:
@@ -214,8 +248,9 @@ def _loads(pair: Pair, found: list[str]) -> None:
         demand(holds="NotAllowed" in str(error) or "approv" in str(error), what=str(error))
     else:
         demand(holds=False, what="one administrator of three was enough")
-    pair.guest.call("load", admins=pair.admins[1:])
+    loaded = pair.guest.call("load", admins=pair.admins[1:])
     found.append("one administrator's approval is refused; two load policy and credential")
+    found.append(f"the credential went in sealed to the key that this boot attests: {loaded['phase']}")
 
 
 def _attests(pair: Pair, measured: dict[str, str], found: list[str]) -> None:
@@ -229,26 +264,33 @@ def _attests(pair: Pair, measured: dict[str, str], found: list[str]) -> None:
     expect(claims["module_id"], machines.MODULE_ID, "module id")
     reason = guest.call("refused_sessions", pcr0=measured["PCR0"])
     demand(holds=bool(reason), what="an engine with the shipped pins opened a session")
-    stand_in = guest.call("trust", pcr0=measured["PCR0"])
+    stand_in = guest.call("pin", pcr0=measured["PCR0"])
+    guest.call("trust")
     found.append(f"the document carries the image's PCR0, 1 and 2; the shipped verifier refuses it ({refused})")
     found.append(f"so an engine opens no session; the test's own {stand_in} names this NSM, and does")
 
 
-def _drift(pair: Pair, image: Path, measured: dict[str, str]) -> None:
+def _drift(pair: Pair, image: Path) -> None:
     guest = pair.guest
     wake = (datetime.now(UTC) - _BEHIND).strftime("%Y-%m-%dT%H:%M:%S")
     with pair.boot(image, _LATE, clock=wake), pair.report.step("an enclave whose clock is ten minutes behind") as found:
         pair.serves(_LATE)
         guest.call("host", enclave=address(_LATE))
-        guest.call("load", admins=pair.admins[:2])
-        ahead = guest.call("status")["ahead_ms"]
-        demand(holds=ahead < -_BEHIND.total_seconds() * 900, what=f"its clock is {ahead} ms ahead")
+        drift = guest.call("status")["drift_ms"]
+        demand(holds=drift < -_BEHIND.total_seconds() * 900, what=f"it says that its clock is {drift} ms ahead")
         before = guest.call("at_venue")
-        guest.call("trust", pcr0=measured["PCR0"])
+        refused = ""
+        try:
+            guest.call("load", admins=pair.admins[:2])
+        except machines.GuestError as error:
+            refused = str(error)
+        demand(holds="CLOCK_DRIFT" in refused, what=f"a policy by a wrong clock: {refused}")
+        guest.call("trust")
         answer = guest.call("one_order")
         demand(holds=answer != "open", what="an order was taken by a wrong clock")
         expect(guest.call("at_venue"), before, "orders at the venue")
-        found.append(f"{-ahead / 1000:.0f} s behind: {answer}; nothing reached the venue")
+        found.append(f"it found by its security module's time that it is {-drift / 1000:.0f} s behind, and says so")
+        found.append(f"policy: CLOCK_DRIFT; an order: {answer}; nothing reached the venue")
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

@@ -53,18 +53,23 @@ class Nitro:
     compiler: Path
 
 
+def kernel() -> Path:
+    """Return the guests' kernel; raises Missing."""
+    images = (CACHE / "packages").glob("boot/vmlinuz-6.1[2-9]*")
+    return _found("CASEMATE_VM_KERNEL", images, "a Linux 6.12 cloud kernel")
+
+
 def machine() -> Machine:
     """Return the parts of a plain guest; raises Missing."""
     if platform.machine() != "x86_64":
         message = f"the emulated machines are x86_64, this one is {platform.machine()}"
         raise Missing(message)
     packages = CACHE / "packages"
-    kernel = _found("CASEMATE_VM_KERNEL", packages.glob("boot/vmlinuz-6.1[2-9]*"), "a Linux 6.12 cloud kernel")
     modules = _found("CASEMATE_VM_MODULES", packages.glob("lib/modules/*"), "its modules")
     wheels = [*_prebuilt("grpcio-*.whl"), *(ROOT / "build" / "grpcio").glob("grpcio-*.whl")]
     return Machine(
         _program("CASEMATE_VM_QEMU", "qemu-system-x86_64", "apt-get install --no-install-recommends qemu-system-x86"),
-        kernel,
+        kernel(),
         modules,
         _found("CASEMATE_VM_GRPCIO", wheels, "a grpcio that speaks vsock", "make grpcio-vsock (up to an hour)"),
     )

@@ -27,6 +27,7 @@ from casemate.cli import (
     tools,
     trade,
 )
+from casemate.cli.fetch import add_fetch
 from casemate.cli.output import NO, WRONG_USE, note, print_json
 from casemate.cli.usage import UsageError
 from casemate.errors import BadRequest, CasemateError, InvalidIntentError, NotJudged
@@ -73,9 +74,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
-    text = "Verify an enclave's attestation document."
-    command = commands.add_parser("attest", help="verify an attestation document", description=text)
-    attest_cli.add_arguments(command)
+    text = "Fetch and verify an enclave's attestation document."
+    command = commands.add_parser("attest", help="fetch and verify attestation documents", description=text)
+    add_fetch(attest_cli.add_arguments(command))
     command.set_defaults(run=attest_cli.run)
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cbor2
 
+from casemate.duty.gateway import Gateway
 from casemate.errors import NotAttested
 from casemate.session import Pins, forms
+from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from casemate.session.forms import Boot
@@ -38,6 +40,19 @@ class UnsignedEmulatedNsmPins(Pins):
         if boot.deployment != self.deployment:
             raise NotAttested("another deployment")
         return boot, statement
+
+
+class UnsignedEmulatedNsmGateway(Gateway):
+    """The duty officer's view of an enclave with QEMU's NSM: as above, and PCR0 as the document says it."""
+
+    async def _attest(self, now: int) -> None:
+        nonce = self._random(32)
+        document = (await self._call("Attest", signer_pb2.Attest(nonce=nonce), signer_pb2.Attested)).document
+        boot, _ = self._pins.check(document, nonce, now)
+        self._pcr0 = payload(document)["pcrs"][0]
+        if boot.receipt_key != self._boot:
+            self._refusals = 0
+        self._boot, self._attested_at = boot.receipt_key, now
 
 
 def payload(document: bytes) -> dict[str, Any]:

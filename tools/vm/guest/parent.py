@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import socket
@@ -15,41 +14,40 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import cbor2
 import grpc
 import grpc.aio
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from casemate import attestation
-from casemate.errors import CasemateError, NotAttested, NotJudged
+from casemate.errors import CasemateError, NotAttested, NotJudged, NotReady
 from casemate.gateway import Gateway
 from casemate.intents import OrderIntent
-from casemate.quorum.statements import CREDENTIAL, POLICY, Terms, approve, credential_fields, policy_fields
 from casemate.session import AttestedSealer, Pins
-from casemate_mock.config import DEMO_ACCOUNTS
 from casemate_mock.host_config import host_config
-from casemate_mock.policy_text import ENGINE, READER, demo_policy
+from casemate_mock.policy_text import DEPLOYMENT, ENGINE
 from signer_api.v1 import signer_pb2
+from tools.vm.guest.ceremony import ACCOUNT, Ceremony
+from tools.vm.guest.duty import Duty
 from tools.vm.guest.emulated import UnsignedEmulatedNsmPins, payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from casemate.models import SubmitResult
+    from casemate.models import DutyStatus, SubmitResult
 
     _Unary = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 
-ACCOUNT: Final = DEMO_ACCOUNTS[0]
 _HEARTBEAT: Final = 9000
 _CODES: Final = 9001
 _PROBE: Final = 9100
 _CALL: Final = "/casemate.signer.v1.Signer/Call"
 _STREAM: Final = "/casemate.signer.v1.Signer/SignStream"
-_HOUR_NS: Final = 3_600_000_000_000
 _PATIENCE_S: Final = 120.0
 # Longer than an emulated machine takes for one request.
 _STALLED_S: Final = 6.0
+# By then the host has written down what no order took along.
+_JOURNAL_S: Final = 5.0
 _OPTIONS: Final = (("grpc.initial_reconnect_backoff_ms", 200), ("grpc.max_reconnect_backoff_ms", 500))
 
 
@@ -66,7 +64,8 @@ class Parent:
         self._news = asyncio.Condition()
         self._servers: list[asyncio.Server] = []
         self._engine = Ed25519PrivateKey.generate()
-        self._policy = b""
+        self._ceremony = Ceremony(directory, self._engine.public_key().public_bytes_raw())
+        self._duty: Duty | None = None
         self._pins: Pins | None = None
         self._gateway: Gateway | None = None
         self._idle: list[socket.socket] = []
@@ -80,11 +79,12 @@ class Parent:
         self._venues = said
         return sorted(said["venues"])
 
-    async def mock_enclave(self, name: str, listen: str) -> dict[str, Any]:
-        """Start the real service over a pretended NSM, with real sessions, on an address of this machine."""
-        root = str(self._directory / f"{name}.pem")
-        arguments = ("-m", "casemate_mock", "enclave", "--listen", listen, "--sessions", root)
-        return await self._spawn(name, *arguments)
+    async def mock_enclave(self, name: str, listen: str, quorum: str) -> dict[str, Any]:
+        """Start the shipped service over a pretended NSM, with this quorum file, on an address of this machine."""
+        root, admins = self._directory / f"{name}.pem", self._directory / "quorum.cbor"
+        admins.write_bytes(bytes.fromhex(quorum))
+        arguments = ("--listen", listen, "--root", str(root), "--quorum", str(admins))
+        return await self._spawn(name, "-m", "casemate_mock", "enclave", *arguments)
 
     async def host(self, enclave: str) -> str:
         """Start the host as shipped, or start it anew, for an enclave at this address; its journal stays."""
@@ -158,44 +158,81 @@ class Parent:
                 await self._news.wait_for(lambda: sum(1 for each, _ in self._heard[kind] if each == cid) >= count)
         return [said.hex() for each, said in self._heard[kind] if each == cid]
 
-    # --- policy and credentials
+    # --- policy, credentials and duty
 
-    async def load(self, admins: Sequence[str] = (), *, version: int = 1) -> dict[str, Any]:
+    async def pin(self, pcr0: str, root: str = "") -> str:
+        """Say which enclave is meant, by a mock's root or by the stand-in for QEMU's NSM; returns the pins' kind."""
+        pcrs = {0: bytes.fromhex(pcr0)}
+        if root:
+            certificate = x509.load_pem_x509_certificate(Path(root).read_bytes())
+            self._pins = Pins(pcrs=pcrs, deployment=DEPLOYMENT, root=certificate)
+        else:
+            self._pins = UnsignedEmulatedNsmPins(pcrs=pcrs, deployment=DEPLOYMENT)
+        return type(self._pins).__name__
+
+    async def load(self, admins: Sequence[str]) -> dict[str, Any]:
         """Give the enclave a policy and a credential, approved by these administrators (private keys)."""
-        if not self._policy:
-            self._policy = await self._compiled()
-        keys = [Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key)) for key in admins]
-        now = time.time_ns()
-        terms = Terms(deployment="demo", sequence=version, not_before=now - _HOUR_NS, not_after=now + _HOUR_NS)
-        fields = json.loads((self._directory / "credentials.json").read_text(encoding="utf-8"))[ACCOUNT.name]
-        credential = cbor2.dumps(fields, canonical=True)
         async with self._operator() as operator:
-            policy = [approve(key, POLICY, terms, policy_fields(self._policy)) for key in keys]
-            loaded = await operator.load_policy(self._policy, policy, timeout_s=_PATIENCE_S)
-            said = credential_fields(ACCOUNT.name, 1, credential)
-            approvals = [approve(key, CREDENTIAL, terms, said) for key in keys]
-            await operator.provision(ACCOUNT.name, credential, approvals, timeout_s=_PATIENCE_S)
-        return {"policy": hashlib.sha256(self._policy).hexdigest(), "loaded": str(loaded)}
+            return await self._ceremony.load(operator, self._pinned(), admins, _PATIENCE_S)
 
-    async def _compiled(self) -> bytes:
-        policy = self._directory / "policy.toml"
-        public = self._engine.public_key().public_bytes_raw().hex()
-        reader = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
-        policy.write_text(demo_policy([ACCOUNT], {ENGINE: public, READER: reader}), encoding="utf-8")
-        compiled = policy.with_suffix(".cbor")
+    async def duty(self) -> int:
+        """Start the duty officer; returns the number of the grant that is then in force."""
+        self._duty = Duty(self._directory, self._pinned(), self._ceremony.duty)
+        await self._duty.begin()
+        return int((await self.on_duty())["grant"])
+
+    async def on_duty(self) -> dict[str, Any]:
+        """Wait until the enclave says that a grant is in force; which, and whether it continues a boot's duty."""
+        begun, duty = time.monotonic(), self._duty
+        if duty is None:
+            raise RuntimeError("no officer")
+        while time.monotonic() - begun < _PATIENCE_S:
+            duty.check()
+            said = await self._duty_status()
+            if said is not None and said.accounts:
+                waited = round(time.monotonic() - begun, 1)
+                return {"grant": said.sequence, "waited_s": waited, "continued": duty.continued()}
+            await asyncio.sleep(0.5)
+        raise RuntimeError(f"no duty was granted: {duty.said()}\n{await self.log('host')}")
+
+    async def _duty_status(self) -> DutyStatus | None:
+        """Return what the enclave says; None while its host, on a machine as slow as this, does not take a call."""
+        async with self._operator() as operator:
+            try:
+                return (await operator.status(timeout_s=_PATIENCE_S)).enclave.duty
+            except NotReady:
+                return None
+
+    async def audit(self, pcr0: str, root: str = "") -> dict[str, Any]:
+        """Run ``casemate audit verify`` on the host's journal, with what the officer witnessed until now, its end."""
+        if self._duty is not None:
+            await self._duty.close()
+        await asyncio.sleep(_JOURNAL_S)
+        arguments = ["audit", "verify", str(self._directory / "journal.db"), "--pcr", f"0={pcr0}", "--json"]
+        if self._duty is not None:
+            arguments += ["--witness", str(self._duty.witness)]
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "casemate", "policy", "compile", str(policy), "-o", str(compiled))
+            *(sys.executable, "-m", "casemate", *arguments, *(["--root", root] if root else [])),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
-        if await process.wait():
-            raise RuntimeError("the policy does not compile")
-        return compiled.read_bytes()
+        said, errors = await process.communicate()
+        if not said:
+            raise RuntimeError(errors.decode()[-1_000:])
+        found = json.loads(said)
+        boots = [{key: each[key] for key in ("receipts", "heads", "witnessed", "attested")} for each in found["boots"]]
+        problems = sorted({each["problem"] for each in found["findings"]})
+        return {"code": process.returncode, "boots": boots, "problems": problems, "claims": found["host_claims"]}
 
     def _operator(self) -> Gateway:
         # It asks for nothing that is sealed.
-        return Gateway(f"unix:{self._directory}/gateway.sock", AttestedSealer("operator", bytes, self._any_pins()))
+        nobody = Pins(pcrs={0: bytes(48)}, deployment=DEPLOYMENT)
+        return Gateway(f"unix:{self._directory}/gateway.sock", AttestedSealer("operator", bytes, nobody))
 
-    def _any_pins(self) -> Pins:
-        return Pins(pcrs={0: bytes(48)}, deployment="demo")
+    def _pinned(self) -> Pins:
+        if self._pins is None:
+            raise RuntimeError("no enclave is pinned")
+        return self._pins
 
     # --- attestation and orders
 
@@ -225,22 +262,16 @@ class Parent:
             "ahead_ms": said["timestamp"] - time.time_ns() // 1_000_000,
         }
 
-    async def trust(self, pcr0: str, root: str = "") -> str:
-        """Connect the engine, with pins for this PCR0: the root of a mock, or the stand-in for QEMU's NSM."""
-        pcrs = {0: bytes.fromhex(pcr0)}
-        if root:
-            certificate = x509.load_pem_x509_certificate(Path(root).read_bytes())
-            pins = Pins(pcrs=pcrs, deployment="demo", root=certificate)
-        else:
-            pins = UnsignedEmulatedNsmPins(pcrs=pcrs, deployment="demo")
-        sealer = AttestedSealer(ENGINE, self._engine.sign, pins)
+    async def trust(self) -> bool:
+        """Connect the engine, with the pins that were given."""
+        sealer = AttestedSealer(ENGINE, self._engine.sign, self._pinned())
         self._gateway = Gateway(f"unix:{self._directory}/gateway.sock", sealer, timeout_s=_PATIENCE_S)
         await self._gateway.wait_ready(_PATIENCE_S)
-        return type(pins).__name__
+        return True
 
     async def refused_sessions(self, pcr0: str) -> str:
         """Return why an engine with the shipped pins opens no session with this enclave."""
-        pins = Pins(pcrs={0: bytes.fromhex(pcr0)}, deployment="demo")
+        pins = Pins(pcrs={0: bytes.fromhex(pcr0)}, deployment=DEPLOYMENT)
         sealer = AttestedSealer(ENGINE, self._engine.sign, pins)
         async with Gateway(f"unix:{self._directory}/gateway.sock", sealer, timeout_s=_PATIENCE_S) as gateway:
             try:
@@ -258,6 +289,15 @@ class Parent:
             states.append(_said(await gateway.submit(_order("59000"))))
             times.append(time.perf_counter_ns() - begun)
         return {"states": sorted(set(states)), "count": len(states), "p50_ms": _p50(times)}
+
+    async def orders_until_refused(self, most: int) -> dict[str, Any]:
+        """Send orders until one is refused, at most so many; how many were taken, and why the last one was not."""
+        before = await self.at_venue()
+        for _ in range(most):
+            said = _said(await self._engine_gateway().submit(_order("59000")))
+            if said != "open":
+                return {"taken": await self.at_venue() - before, "refused": said}
+        return {"taken": most, "refused": ""}
 
     async def one_order(self, price: str = "59000", *, timeout_s: float = _PATIENCE_S) -> str:
         """Send one order; what came of it in one word, a refusal's rule, or the reason why it was not judged."""
@@ -278,7 +318,14 @@ class Parent:
         async with self._operator() as operator:
             status = (await operator.status(timeout_s=_PATIENCE_S)).enclave
         ahead = status.clock - time.time_ns()
-        return {"phase": str(status.phase), "judged": status.judged, "ahead_ms": ahead // 1_000_000}
+        drift = status.clock_drift
+        phase = status.phase.name if status.phase else ""
+        return {
+            "phase": phase,
+            "judged": status.judged,
+            "ahead_ms": ahead // 1_000_000,
+            "drift_ms": drift // 1_000_000,
+        }
 
     def _engine_gateway(self) -> Gateway:
         if self._gateway is None:
@@ -335,7 +382,7 @@ class Parent:
     async def flood(self, address: str, most: int) -> dict[str, Any]:
         """Write requests on a stream and read no answer, until the writer comes to a halt; another peer is served."""
         # A field that nobody knows, so that the windows are full after few requests.
-        padding = b"\xfa\x7f" + b"\x80\x80\x04" + bytes(65_536)
+        padding = b"\xfa\x7f" + b"\x80\x40" + bytes(8_192)
         request = signer_pb2.EnclaveRequest(request_id=1, attest=signer_pb2.Attest(nonce=b"n" * 32))
         options = (*_OPTIONS, ("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 65_536))
         written, stalled = 0, False
