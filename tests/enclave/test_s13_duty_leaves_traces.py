@@ -128,3 +128,6 @@ def test_s7_a_halt_that_stands_is_not_put_in_force_again_and_a_granter_who_saw_t
     assert enclave.refused(halts=[halt], head=early) == "halts"
     enclave.grant(halts=[halt], head=seen)
     assert len(enclave.status().halts) == 1
+    # It stands: that the granter did not see the resume changes nothing.
+    enclave.grant(halts=[halt], head=early)
+    assert len(enclave.status().halts) == 1
