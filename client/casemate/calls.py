@@ -291,6 +291,22 @@ def resume(intent: intents.HaltIntent, approvals: Sequence[bytes], last: int) ->
     )
 
 
+def halt_by_administrator(intent: intents.HaltIntent, approval: bytes) -> Call[models.EnclaveStatus]:
+    """Stop signing within a scope by one administrator's approval."""
+    request = signer_pb2.AdminHalt(
+        scope=int(intent.scope),  # type: ignore[arg-type]
+        account=intent.account,
+        venue=intent.venue,
+        symbol=intent.symbol,
+        approval=approval,
+    )
+    return Call(
+        OPERATOR + "HaltByAdministrator",
+        request.SerializeToString(),
+        lambda raw: wire.enclave_status(signer_pb2.EnclaveStatus.FromString(raw)),
+    )
+
+
 def succeed(quorum: bytes, approvals: Sequence[bytes]) -> Call[models.EnclaveStatus]:
     """Put a successor in the quorum's place, before a policy is live."""
     request = signer_pb2.SucceedQuorum(quorum=quorum, approvals=approvals)

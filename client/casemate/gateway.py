@@ -271,6 +271,12 @@ class Gateway:
         """Stop signing within a scope; cancels and reads still pass. Only :meth:`resume` ends it."""
         return await self.send(lambda: self._calls.halt(halt), timeout_s)
 
+    async def halt_by_administrator(
+        self, halt: intents.HaltIntent, approval: bytes, *, timeout_s: float | None = None
+    ) -> models.EnclaveStatus:
+        """Stop signing within a scope, of every account, by one administrator's approval: no session is needed."""
+        return await self._call(calls.halt_by_administrator(halt, approval), timeout_s)
+
     async def resume(
         self, halt: intents.HaltIntent, approvals: Sequence[bytes] = (), *, last: int, timeout_s: float | None = None
     ) -> models.EnclaveStatus:

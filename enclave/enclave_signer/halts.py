@@ -9,6 +9,8 @@ from enclave_signer.model import HaltScope
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Who asked, where it was no engine: engines' names have no space. The beginning of the key follows.
+ADMINISTRATOR = "administrator "
 # An account as a HALT sees it: its name and its venue's.
 Covered = tuple[str, str]
 
@@ -75,6 +77,12 @@ class Halts:
         """A reload gave the engine more accounts: its HALTs cover those too."""
         for key, halt in self._standing.items():
             if halt.by == engine:
+                self._standing[key] = halt._replace(accounts=halt.accounts | accounts)
+
+    def widen_administrators(self, accounts: frozenset[str]) -> None:
+        """A reload brought accounts: an administrator's HALT covers every one there is."""
+        for key, halt in self._standing.items():
+            if halt.by.startswith(ADMINISTRATOR):
                 self._standing[key] = halt._replace(accounts=halt.accounts | accounts)
 
     def resume(self, scope: HaltScope, account: str, venue: str, symbol: str, last: int) -> None:

@@ -21,7 +21,7 @@ class Phase(IntEnum):
 _ALWAYS: Final = frozenset({"load_policy", "status", "receipts"})
 _WITH_POLICY: Final = (
     _ALWAYS
-    | {"sign", "sign_batch", "derived", "provision", "resume", "attest", "open_session"}
+    | {"sign", "sign_batch", "derived", "provision", "resume", "halt", "attest", "open_session"}
     | {
         "grant",
         "checkpoint",

@@ -111,6 +111,15 @@ class Resumed(NamedTuple):
     last: int
 
 
+class Halted(NamedTuple):
+    """What an administrator's HALT stops: the scope's name, and what it covers."""
+
+    scope: str
+    account: str
+    venue: str
+    symbol: str
+
+
 class Marks(NamedTuple):
     """The latest statement of each kind, and the latest version of each account's credential."""
 
@@ -145,6 +154,9 @@ class Authority(Protocol):
 
         ``version`` is the credential's own; it has to be newer than the account's latest.
         """
+
+    def approve_halt(self, halted: Halted, approval: bytes, now: int) -> tuple[str, Callable[[], None]]:
+        """Return who asks for the HALT, else raise NotApproved: any one administrator may."""
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return if the RESUME is approved, else raise NotApproved."""

@@ -11,6 +11,7 @@ with the times in nanoseconds and the signer's key in hexadecimal, and
     credential  "subject" (SHA-256 of the bundle, or of what a direct one seals), "account", "version"
     quorum      "subject" (SHA-256 of the successor's canonical file), "generation", "predecessor" (SHA-256 of the file
                 of the quorum in force, whose administrators sign)
+    halt        "scope", "account", "venue", "symbol"; one administrator's is enough
     resume      "scope", "account", "venue", "symbol", "last" (the number of the newest HALT that it ends),
                 "boot" (this boot's public key, hexadecimal)
     grant       "subject" (SHA-256 of a duty grant or retirement, which names its boot)
@@ -39,16 +40,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from enclave_signer.admins import Admins
-    from enclave_signer.ports import Resumed
+    from enclave_signer.ports import Halted, Resumed
 
 FORMAT: Final = "casemate.statement.v1"
 POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 QUORUM: Final = "quorum"
 RESUME: Final = "resume"
+HALT: Final = "halt"
 GRANT: Final = "grant"
 TAGS: Final = {
-    kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, QUORUM, RESUME, GRANT)
+    kind: f"casemate.approval.{kind}.v1".encode() + b"\0" for kind in (POLICY, CREDENTIAL, QUORUM, RESUME, HALT, GRANT)
 }
 # Long enough for an enclave that restarts unattended, short enough that nothing is approved for ever.
 LONGEST_NS: Final = 366 * 86_400 * 1_000_000_000
@@ -130,6 +132,11 @@ class Quorum:
         said = self._counted(RESUME, {**resumed._asdict(), "boot": self._boot}, (), approvals, now)
         return lambda: self._use_up(RESUME, said["sequence"])
 
+    def approve_halt(self, halted: Halted, approval: bytes, now: int) -> tuple[str, Callable[[], None]]:
+        """Return the administrator's key and what uses the statement up, or raise NotApproved. One is enough."""
+        said = self._counted(HALT, halted._asdict(), (), [approval], now, least=1)
+        return str(_statement(approval, "approval")["signer"]), lambda: self._use_up(HALT, said["sequence"])
+
     def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:
         """Return what uses the approvals up, or raise NotApproved."""
         said = self._counted(GRANT, {"subject": hashlib.sha256(statement).hexdigest()}, (), approvals, now)
@@ -153,9 +160,20 @@ class Quorum:
         self._sequences[kind] = max(self._sequences[kind], sequence)
 
     def _counted(
-        self, kind: str, expected: Mapping[str, object], free: Sequence[str], approvals: Sequence[bytes], now: int
+        self,
+        kind: str,
+        expected: Mapping[str, object],
+        free: Sequence[str],
+        approvals: Sequence[bytes],
+        now: int,
+        *,
+        least: int | None = None,
     ) -> dict[str, Any]:
-        """Return what every approval says in common; raises NotApproved unless each is right and they are enough."""
+        """Return what every approval says in common; raises NotApproved unless each is right and they are enough.
+
+        ``least``: as many are enough as the quorum says, unless this says otherwise.
+        """
+        least = self._admins.threshold if least is None else least
         fixed = {"format": FORMAT, "kind": kind, "deployment": self._admins.deployment, **expected}
         signers: set[str] = set()
         common: dict[str, Any] = {}
@@ -171,8 +189,8 @@ class Quorum:
             if common and same != common:
                 raise _no(at, "says something else than the approvals before it")
             common = same
-        if len(signers) < self._admins.threshold:
-            raise _no("approvals", f"{len(signers)} of {self._admins.threshold} administrators that it takes")
+        if len(signers) < least:
+            raise _no("approvals", f"{len(signers)} of {least} administrators that it takes")
         return common
 
     def _check(

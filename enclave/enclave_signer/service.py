@@ -34,7 +34,7 @@ from enclave_signer.pauses import Pauses
 from enclave_signer.phases import ANSWERED, Phase
 from enclave_signer.policy.judge import Judge
 from enclave_signer.policy.load import load
-from enclave_signer.ports import Provision, Resumed
+from enclave_signer.ports import Halted, Provision, Resumed
 from enclave_signer.receipts import Chain
 from enclave_signer.signing import Signing, too_large
 from enclave_signer.vault import Vault
@@ -126,6 +126,7 @@ class Service:
             "attest": self._on_attest,
             "open_session": self._on_open_session,
             "succeed": self._on_succeed,
+            "halt": self._on_halt,
             "grant": self._duty.grant,
             "checkpoint": self._duty.checkpoint,
             "retire": self._duty.retire,
@@ -258,6 +259,17 @@ class Service:
         self._ledger.halts.resume(scope, message.account, message.venue, message.symbol, message.last)
         self._judge.apply_halts()
         self._officer.resumed()
+        use_up()
+        return self._on_status(envelope)
+
+    def _on_halt(self, envelope: signer_pb2.EnclaveRequest) -> bytes:
+        message = envelope.halt
+        scope = halt_scope(message.scope, message.account, message.venue, message.symbol)
+        halted = Halted(scope.name, message.account, message.venue, message.symbol)
+        approval = _approvals([message.approval])[0]
+        signer, use_up = self._authority.approve_halt(halted, approval, self._now())
+        self._judge.halt_for_administrator(scope, halted, signer, self._now())
+        self._chain.record("halt", **halted._asdict(), digest=_statements([approval]))
         use_up()
         return self._on_status(envelope)
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from enclave_signer.errors import NoDocument, NotApproved, NotAuthenticated
-from enclave_signer.ports import Authority, KeyIn, KeysIn, Marks, Provision, Resumed, Sender
+from enclave_signer.ports import Authority, Halted, KeyIn, KeysIn, Marks, Provision, Resumed, Sender
 
 
 class EverybodyAuthenticates:
@@ -54,6 +54,10 @@ class EverybodyApproves:
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
         """Approve."""
         return _nothing
+
+    def approve_halt(self, halted: Halted, approval: bytes, now: int) -> tuple[str, Callable[[], None]]:  # noqa: ARG002
+        """Approve."""
+        return "anybody", _nothing
 
     def approve_duty(self, statement: bytes, approvals: Sequence[bytes], now: int) -> Callable[[], None]:  # noqa: ARG002
         """Refuse: duty is the fence, and the duty key's signature is as easily made here as anywhere."""

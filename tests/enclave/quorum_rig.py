@@ -42,6 +42,7 @@ def statement(kind: str, signer: int, /, **changes: Any) -> dict[str, Any]:
         "policy": {"subject": hashlib.sha256(POLICY).hexdigest(), "version": 7},
         "credential": {"subject": CREDENTIAL.hex(), "account": "main", "version": 1},
         "resume": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": "", "last": 1, "boot": BOOT.hex()},
+        "halt": {"scope": "ACCOUNT", "account": "main", "venue": "", "symbol": ""},
         "grant": {"subject": hashlib.sha256(b"a grant").hexdigest()},
     }
     said = {

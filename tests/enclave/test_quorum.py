@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from enclave_signer.admins import BadQuorum, read_admins
 from enclave_signer.boot import make_boot_key
 from enclave_signer.errors import NotApproved
+from enclave_signer.halts import ADMINISTRATOR, Halts, Standing
+from enclave_signer.model import HaltScope
 from enclave_signer.points import is_sound
 from enclave_signer.ports import Resumed
 from enclave_signer.quorum import LONGEST_NS
 from enclave_signer.system import SystemRandomness
 from signer_api.v1 import intent_pb2, signer_pb2
-from tests.enclave.enclave_rig import ACCOUNT, START, empty, plain, policy, ready
+from tests.enclave.enclave_rig import ACCOUNT, START, empty, order, plain, policy, ready
 from tests.enclave.quorum_rig import (
     CREDENTIAL,
     HOUR,
@@ -335,6 +337,62 @@ def test_s7_a_halt_ends_only_by_the_quorum_and_the_old_resume_ends_no_later_one(
     enclave.judged(halt)
     assert enclave.call(resume=both).not_judged.field == "approvals[0].sequence"
     assert len(enclave.status().halts) == 1
+
+
+def _asked(approval: bytes, **target: Any) -> dict[str, signer_pb2.AdminHalt]:
+    scope = {"scope": intent_pb2.HALT_SCOPE_ACCOUNT, "account": ACCOUNT, **target}
+    return {"halt": signer_pb2.AdminHalt(**scope, approval=approval)}
+
+
+def test_s7_one_administrator_halts_every_engine_and_only_the_quorum_ends_it() -> None:
+    enclave = ready()
+    enclave.service._authority = quorum()
+    window: dict[str, Any] = {"not_before": START - 1, "not_after": START + HOUR}
+    (one,) = approvals(2, kind="halt", account=ACCOUNT, **window)
+    (halt,) = enclave.call(**_asked(one)).status.halts
+    assert halt.by == f"administrator {PUBLIC[2][:16]}"
+    assert enclave.judged(order()).verdict.rule == "halted"
+    again = enclave.call(**_asked(one)).not_judged
+    assert (again.reason, again.field) == ("NOT_APPROVED", "approvals[0].sequence")
+    right = approvals(0, 1, kind="resume", account=ACCOUNT, last=1, **window)
+    resume = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ACCOUNT, account=ACCOUNT, last=1, approvals=right)
+    assert not enclave.call(resume=resume).status.halts
+
+
+@pytest.mark.parametrize(
+    ("changes", "target"),
+    [
+        ({"account": "other"}, {}),
+        ({"scope": "ALL", "account": ""}, {}),
+        ({"deployment": "another"}, {}),
+        ({"account": ACCOUNT, "not_after": START}, {}),
+        ({"account": "nobody"}, {"account": "nobody"}),
+    ],
+)
+def test_s7_a_halt_by_nobody_of_elsewhere_or_of_nothing_stops_nothing(
+    changes: dict[str, Any], target: dict[str, str]
+) -> None:
+    enclave = ready()
+    enclave.service._authority = quorum()
+    window: dict[str, Any] = {"not_before": START - 1, "not_after": START + HOUR}
+    (wrong,) = approvals(0, kind="halt", **(window | {"account": ACCOUNT} | changes))
+    assert enclave.call(**_asked(wrong, **target)).HasField("not_judged")
+    stranger = signed(3, "halt", cbor2.dumps(statement("halt", 3, account=ACCOUNT, **window), canonical=True))
+    resume = approvals(0, kind="resume", account=ACCOUNT, **window)[0]
+    for wrong_one in (stranger, resume, b"", bytes(200)):
+        assert enclave.call(**_asked(wrong_one)).not_judged.reason == "NOT_APPROVED"
+    assert not enclave.status().halts
+
+
+def test_s7_an_administrators_halt_covers_accounts_that_a_reload_brings() -> None:
+    halts = Halts()
+    everybody = f"{ADMINISTRATOR}aa"
+    halts.add(Standing(HaltScope.ALL, "", "", "", everybody, 1, frozenset({"main"})), anew=True)
+    halts.add(Standing(HaltScope.ALL, "", "", "", "mm", 1, frozenset({"main"})), anew=True)
+    halts.widen_administrators(frozenset({"main", "new"}))
+    found = halts.covering(("new", "okx"), "BTC/USDT")
+    assert found is not None
+    assert found.by == everybody
 
 
 def test_s7_a_resume_that_was_held_back_ends_no_later_halt_of_the_same_scope() -> None:

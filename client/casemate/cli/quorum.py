@@ -16,7 +16,7 @@ from casemate.cli.usage import UsageError
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file, read_quorum
 from casemate.quorum.keys import new_key, public_text, read_key
-from casemate.quorum.statements import RESUME, Terms, approve, resume_fields
+from casemate.quorum.statements import HALT, RESUME, Terms, approve, halt_fields, resume_fields
 
 if TYPE_CHECKING:
     import argparse
@@ -83,6 +83,16 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
     )
     make.add_argument("-o", "--output", type=Path, default=Path("quorum.cbor"), metavar="FILE", help="quorum.cbor")
     make.set_defaults(run=make_quorum)
+    halt = inner.add_parser(
+        "sign-halt",
+        help="ask for a halt as one administrator",
+        description="Sign a HALT of every account within a scope: one administrator is enough, and no engine is needed."
+        " It may be signed ahead of need; `casemate halt --approval FILE` hands it in.",
+    )
+    halt.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
+    add_scope(halt)
+    add_signing(halt, "1h", "milliseconds since 1970")
+    halt.set_defaults(run=sign_halt)
     sign = inner.add_parser(
         "sign-resume",
         help="approve the end of a halt",
@@ -126,6 +136,15 @@ def _generation(arguments: argparse.Namespace) -> int:
         message = f"--after: a quorum of deployment {before['deployment']}"
         raise QuorumError(message)
     return int(before["generation"]) + 1
+
+
+def sign_halt(arguments: argparse.Namespace) -> int:
+    """Ask for a HALT."""
+    halt = scope_of(arguments)
+    fields = halt_fields(halt.scope.name, halt.account, halt.venue, halt.symbol)
+    if arguments.sequence is None:
+        arguments.sequence = time.time_ns() // 1_000_000
+    return sign(arguments, HALT, arguments.deployment, fields, f"halt-{models.HaltScope(halt.scope).name.lower()}")
 
 
 def sign_resume(arguments: argparse.Namespace) -> int:

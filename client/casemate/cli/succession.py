@@ -9,6 +9,7 @@ from casemate import wire
 from casemate.cli import connection
 from casemate.cli.output import DONE, print_json, print_lines
 from casemate.cli.quorum import add_approvals, add_signing, approvals_of, sign
+from casemate.cli.scope import add_scope, scope_of
 from casemate.cli.usage import UsageError
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.files import MAX_FILE, read_quorum
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_succession(inner: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
-    """Add both to ``casemate quorum``."""
+    """Add all three to ``casemate quorum``."""
     signing = inner.add_parser(
         "sign-successor",
         help="approve another quorum",
@@ -43,6 +44,7 @@ def add_succession(inner: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
     giving.add_argument("--json", action="store_true", help="one JSON document on stdout")
     connection.add_options(giving, engine=False)
     giving.set_defaults(run=succeed)
+    add_halt(inner)
 
 
 def sign_successor(arguments: argparse.Namespace) -> int:
@@ -70,6 +72,36 @@ def succeed(arguments: argparse.Namespace) -> int:
         print_json(wire.to_json(after))
     else:
         print_lines([f"taken: quorum of generation {after.quorum_generation}, {after.quorum}"])
+    return DONE
+
+
+def add_halt(inner: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
+    """``casemate quorum halt``."""
+    parser = inner.add_parser(
+        "halt",
+        help="stop signing, by one administrator",
+        description="Hand in a HALT that one administrator signed (`casemate quorum sign-halt`): every account within"
+        " its scope stops making new orders. No engine is needed.",
+    )
+    add_scope(parser)
+    parser.add_argument("--approval", required=True, action="append", type=Path, metavar="FILE", help="the signed halt")
+    connection.add_options(parser, engine=False)
+    parser.set_defaults(run=halt)
+
+
+def halt(arguments: argparse.Namespace) -> int:
+    """Hand a HALT in; 0 if the enclave took it."""
+    intent = scope_of(arguments)
+    approvals = approvals_of(arguments)
+    if len(approvals) != 1:
+        message = "--approval: one administrator's is enough, and just one is taken"
+        raise UsageError(message)
+    with connection.connect(arguments) as gateway:
+        after = gateway.halt_by_administrator(intent, approvals[0])
+    if arguments.json:
+        print_json(wire.to_json(after))
+    else:
+        print_lines([f"HALTED ({intent.scope.name}); halts in force: {len(after.halts)}"])
     return DONE
 
 

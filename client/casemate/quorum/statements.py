@@ -22,6 +22,7 @@ POLICY: Final = "policy"
 CREDENTIAL: Final = "credential"
 QUORUM: Final = "quorum"
 RESUME: Final = "resume"
+HALT: Final = "halt"
 GRANT: Final = "grant"
 _SIGNATURE: Final = 64
 
@@ -44,6 +45,11 @@ def policy_fields(policy: bytes) -> dict[str, Any]:
 def credential_fields(account: str, version: int, subject: bytes) -> dict[str, Any]:
     """Name an account's sealed credential by the SHA-256 of its bundle, or of what a direct one seals."""
     return {"subject": subject.hex(), "account": account, "version": version}
+
+
+def halt_fields(scope: str, account: str, venue: str, symbol: str) -> dict[str, Any]:
+    """Name what an administrator's HALT stops."""
+    return {"scope": scope, "account": account, "venue": venue, "symbol": symbol}
 
 
 def resume_fields(scope: str, account: str, venue: str, symbol: str, *, last: int, boot: str) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def go_on(ledger: Ledger, policy: Policy, carried: Carried, end: Ended, now: int
     # As in a reload: the policy may have given an engine more accounts since.
     for engine, accounts in policy.engines.items():
         ledger.halts.widen(engine, accounts)
+    ledger.halts.widen_administrators(frozenset(policy.accounts))
     if end.debt is Debt.UNKNOWN:
         know_nothing(ledger, policy, end.at, now)
     elif carried.unsure:

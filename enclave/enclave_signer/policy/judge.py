@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from enclave_signer.book import MARGIN_NS, Entry
 from enclave_signer.decode import decode_intent
-from enclave_signer.errors import EnclaveError, Refused
-from enclave_signer.halts import Standing
+from enclave_signer.errors import EnclaveError, Malformed, Refused
+from enclave_signer.halts import ADMINISTRATOR, Standing
 from enclave_signer.model import HaltScope, Operation, Order, OrderType, TimeInForce
 from enclave_signer.policy import denied, limits, max_age, unknown_order
 from enclave_signer.policy.case import OPERATIONS, Case
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from enclave_signer.policy.case import Rule
     from enclave_signer.policy.model import Policy
     from enclave_signer.policy.prepared import Desk, Prepared, Seat
+    from enclave_signer.ports import Halted
 
     Plain = Cancel | CancelAll | Query | OpenOrders | Balances | Logon
 
@@ -176,6 +177,19 @@ class Judge:
         max_age.check(Case(Operation.HALT, seat, None, now, halt.created_at, halt.valid_until))
         standing = Standing(halt.scope, halt.account, halt.venue, halt.symbol, engine, now, frozenset(own))
         self._must_hit(standing, own.values())
+        self._ledger.halts.add(standing, anew=True)
+        self.apply_halts()
+
+    def halt_for_administrator(self, scope: HaltScope, halted: Halted, signer: str, now: int) -> None:
+        """Put an administrator's HALT in force; it covers every account, and must hit something: raises Malformed."""
+        _, account, venue, symbol = halted
+        by = f"{ADMINISTRATOR}{signer[:16]}"
+        accounts = {} if self.live is None else self.live.policy.accounts
+        standing = Standing(scope, account, venue, symbol, by, now, frozenset(accounts))
+        places = [((each.name, each.venue.name), name) for each in accounts.values() for name in each.listings]
+        if not any(standing.covers(at, name) for at, name in places):
+            message = "scope: stops nothing that the policy names"
+            raise Malformed(message, field="scope")
         self._ledger.halts.add(standing, anew=True)
         self.apply_halts()
 

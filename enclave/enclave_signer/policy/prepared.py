@@ -170,6 +170,7 @@ def prepare(policy: Policy, ledger: Ledger, now: int) -> Prepared:
     prepared = Prepared(policy, desks, seats)
     for engine, own in policy.engines.items():
         ledger.halts.widen(engine, own)
+    ledger.halts.widen_administrators(frozenset(policy.accounts))
     prepared.apply_halts(ledger)
     return prepared
 

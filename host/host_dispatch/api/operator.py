@@ -97,6 +97,10 @@ class OperatorService:
         """Pass a RESUME with its approvals on; returns the enclave's status."""
         return await self._then_status(signer_pb2.EnclaveRequest(resume=checks.parse(signer_pb2.Resume, data)))
 
+    async def halt_by_administrator(self, data: bytes, _: Context) -> bytes:
+        """Pass an administrator's HALT on; returns the enclave's status."""
+        return await self._then_status(signer_pb2.EnclaveRequest(halt=checks.parse(signer_pb2.AdminHalt, data)))
+
     async def succeed(self, data: bytes, _: Context) -> bytes:
         """Pass a successor of the quorum with its approvals on; returns the enclave's status."""
         return await self._then_status(signer_pb2.EnclaveRequest(succeed=checks.parse(signer_pb2.SucceedQuorum, data)))
@@ -189,6 +193,7 @@ class OperatorService:
                 "Provision": self.provision,
                 "Unseal": self.unseal,
                 "Attest": self.attest,
+                "HaltByAdministrator": self.halt_by_administrator,
                 "Succeed": self.succeed,
                 "Receipts": self.receipts,
                 "Grant": self._duty.grant,

@@ -63,7 +63,7 @@ OPERATION_HALT: Operation
 OPERATION_LOGON: Operation
 
 class EnclaveRequest(_message.Message):
-    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session", "receipts", "grant", "checkpoint", "retire", "succeed")
+    __slots__ = ("request_id", "sign", "sign_batch", "derived", "load_policy", "provision", "resume", "status", "attest", "open_session", "receipts", "grant", "checkpoint", "retire", "succeed", "halt")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     SIGN_FIELD_NUMBER: _ClassVar[int]
     SIGN_BATCH_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,7 @@ class EnclaveRequest(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     RETIRE_FIELD_NUMBER: _ClassVar[int]
     SUCCEED_FIELD_NUMBER: _ClassVar[int]
+    HALT_FIELD_NUMBER: _ClassVar[int]
     request_id: int
     sign: _intent_pb2.SealedIntent
     sign_batch: SealedBatch
@@ -94,7 +95,8 @@ class EnclaveRequest(_message.Message):
     checkpoint: CheckpointRequest
     retire: Retire
     succeed: SucceedQuorum
-    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., receipts: _Optional[_Union[ReceiptsRequest, _Mapping]] = ..., grant: _Optional[_Union[DutyGrant, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., succeed: _Optional[_Union[SucceedQuorum, _Mapping]] = ...) -> None: ...
+    halt: AdminHalt
+    def __init__(self, request_id: _Optional[int] = ..., sign: _Optional[_Union[_intent_pb2.SealedIntent, _Mapping]] = ..., sign_batch: _Optional[_Union[SealedBatch, _Mapping]] = ..., derived: _Optional[_Union[DerivedRequest, _Mapping]] = ..., load_policy: _Optional[_Union[LoadPolicy, _Mapping]] = ..., provision: _Optional[_Union[Provision, _Mapping]] = ..., resume: _Optional[_Union[Resume, _Mapping]] = ..., status: _Optional[_Union[StatusRequest, _Mapping]] = ..., attest: _Optional[_Union[Attest, _Mapping]] = ..., open_session: _Optional[_Union[OpenSession, _Mapping]] = ..., receipts: _Optional[_Union[ReceiptsRequest, _Mapping]] = ..., grant: _Optional[_Union[DutyGrant, _Mapping]] = ..., checkpoint: _Optional[_Union[CheckpointRequest, _Mapping]] = ..., retire: _Optional[_Union[Retire, _Mapping]] = ..., succeed: _Optional[_Union[SucceedQuorum, _Mapping]] = ..., halt: _Optional[_Union[AdminHalt, _Mapping]] = ...) -> None: ...
 
 class SealedBatch(_message.Message):
     __slots__ = ("intents",)
@@ -151,6 +153,20 @@ class Resume(_message.Message):
     approvals: _containers.RepeatedScalarFieldContainer[bytes]
     last: int
     def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., approvals: _Optional[_Iterable[bytes]] = ..., last: _Optional[int] = ...) -> None: ...
+
+class AdminHalt(_message.Message):
+    __slots__ = ("scope", "account", "venue", "symbol", "approval")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    VENUE_FIELD_NUMBER: _ClassVar[int]
+    SYMBOL_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    scope: _intent_pb2.HaltScope
+    account: str
+    venue: str
+    symbol: str
+    approval: bytes
+    def __init__(self, scope: _Optional[_Union[_intent_pb2.HaltScope, str]] = ..., account: _Optional[str] = ..., venue: _Optional[str] = ..., symbol: _Optional[str] = ..., approval: _Optional[bytes] = ...) -> None: ...
 
 class SucceedQuorum(_message.Message):
     __slots__ = ("quorum", "approvals")
