@@ -79,7 +79,7 @@ class Drift:
 
     def _reason(self) -> str:
         if not self._off:
-            return f"the enclave's clock was ahead, and signs nothing until it has gone another {self._ahead // _NS_IN_MS} ms"
+            return f"the enclave's clock was ahead: nothing is signed for another {self._ahead // _NS_IN_MS} ms"
         if self._missed:
             return "the security module's clock cannot be read: the enclave's own is not known to be right"
         return (

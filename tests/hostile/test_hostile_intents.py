@@ -18,7 +18,6 @@ from tests.hostile.stage import (
     ACCOUNT,
     ALT,
     BTC,
-    CHAIN,
     ETH,
     FOREIGN,
     HOSTS,
@@ -28,7 +27,6 @@ from tests.hostile.stage import (
     SECOND,
     Boot,
     Clock,
-    Engine,
     Stage,
     allowed,
     canonical,
@@ -201,6 +199,15 @@ def test_s7_a_host_that_drops_the_answer_to_a_halt_has_halted_all_the_same(stage
     assert stage.boot.sign(engine.order()).verdict.rule == "halted"
 
 
+def test_s12_what_was_created_before_a_session_is_not_signed_under_it(stage: Stage) -> None:
+    intent = stage.engine().intent()
+    stage.clock.now += SECOND
+    # An engine that lost its session and hands the same over again: the host may hold the first copy.
+    engine = stage.engine(alone=True)
+    judged = stage.boot.sign(engine.seal(intent))
+    assert (allowed(judged), judged.verdict.rule) == (False, "session_start")
+
+
 # --- splices
 
 
@@ -354,8 +361,3 @@ def test_s2_instruments_are_the_policys_and_no_hosts(stage: Stage) -> None:
     request = stage.boot.sign(engine.order(symbol=BTC)).request
     assert "create-BTCUSDT-" in request.url
     assert request.symbol == BTC
-
-
-def test_the_stage_is_as_it_should_be(stage: Stage) -> None:
-    assert isinstance(stage.engine(), Engine)
-    assert CHAIN.root == stage.boot.chain.root

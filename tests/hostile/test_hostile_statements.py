@@ -22,8 +22,6 @@ from tests.hostile.stage import (
     HOSTS,
     HOUR,
     MEASUREMENTS,
-    MINUTE,
-    SECOND,
     Boot,
     Sealed,
     Stage,
@@ -269,7 +267,7 @@ def test_s9_a_truncated_chain_is_found_by_the_witness(stage: Stage, what: str) -
     cut, problem = CUT[what]
     outcome = audited([stored(stage.boot, cut(stage.boot.receipts()))], [seen])
     assert not outcome.sound
-    assert problem in problems(outcome) or problems(outcome), outcome.findings
+    assert problem in problems(outcome), outcome.findings
     # Without a witness the end is not known, and the audit is not sound.
     assert not audited([stored(stage.boot, cut(stage.boot.receipts()))], None).sound
 
@@ -317,4 +315,3 @@ def test_s9_a_head_is_signed_by_the_attested_key_alone(stage: Stage) -> None:
     renamed = canonical({**head, "boot": public(HOSTS)})
     own = Seen(stage.clock.now, renamed, HOSTS.sign(b"casemate.head.v1\0" + renamed))
     assert not audited([stored(stage.boot)], [own]).sound
-    assert MINUTE > SECOND
