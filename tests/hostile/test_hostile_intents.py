@@ -223,7 +223,7 @@ def test_s3_what_is_sealed_under_one_session_is_nothing_under_another(stage: Sta
 
 def test_s3_the_messages_of_two_handshakes_do_not_make_one_session(stage: Stage) -> None:
     steps: list[Step] = []
-    stage.boot.tamper = lambda step: steps.append(step) or step  # type: ignore[func-returns-value]
+    stage.boot.tamper = lambda step: steps.append(step) or step  # type: ignore[func-returns-value,redundant-expr]
     stage.engine()
     mine = [signer_pb2.OpenSession.FromString(step.request) for step in steps if step.method == OPEN]
     stage.boot.tamper = lambda step: step
