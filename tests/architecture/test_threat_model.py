@@ -21,7 +21,8 @@ PATHS: Final = sorted(set(re.findall(r"`(tests/[\w/.]+)`", PAGE)))
 
 def lines() -> list[list[str]]:
     """The cells of every table that has a column of tests."""
-    found, columns = [], []
+    found: list[list[str]] = []
+    columns: list[str] = []
     for line in PAGE.splitlines():
         cells = [each.strip() for each in line.strip("|").split(" | ")] if line.startswith("| ") else []
         if not cells:

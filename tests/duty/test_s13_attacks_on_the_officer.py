@@ -27,6 +27,7 @@ from tests.duty.test_s13_officer import on_duty, pass_time, world
 from tests.duty.worlds import SECOND, START, TERMS, Enclave, seen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from casemate.duty.model import Decision
@@ -116,13 +117,18 @@ def test_s13_a_wish_outlives_a_round_in_which_nobody_was_there(tmp_path: Path) -
     asyncio.run(play())
 
 
+def answering(method: str, answer: bytes) -> Callable[[str, bytes], bytes]:
+    """A host that answers one method so, whatever the enclave said."""
+    return lambda asked, raw: answer if asked == method else raw
+
+
 async def test_s13_a_host_that_shows_no_head_or_an_old_one_is_an_alarm(tmp_path: Path) -> None:
     """Without the heads the witness's file would prove nothing, and nobody would notice."""
     async with world(tmp_path) as made, on_duty(made, fresh=True) as officer:
         first = made.hosts["a"].answers["Receipts"][0]
         for answer in (first, dispatch_pb2.StoredReceipts().SerializeToString(), b"\xff"):
             made.desk.lines.clear()
-            made.hosts["a"].tamper = lambda method, raw, answer=answer: answer if method == "Receipts" else raw
+            made.hosts["a"].tamper = answering("Receipts", answer)
             await pass_time(made, officer, HEAD_EVERY_NS // SECOND // 2)
             assert "NO_HEAD" not in made.desk.alarms()
             for _ in range(4):
@@ -157,7 +163,7 @@ async def test_s13_an_alarm_that_shows_right_after_a_grant_is_said(tmp_path: Pat
 async def test_s13_no_answer_of_a_host_ends_the_officer(tmp_path: Path, answer: bytes) -> None:
     async with world(tmp_path) as made, on_duty(made, fresh=True) as officer:
         for method in ("Attest", "Checkpoint", "Grant", "Receipts"):
-            made.hosts["b"].tamper = lambda asked, raw, method=method: answer if asked == method else raw
+            made.hosts["b"].tamper = answering(method, answer)
             await pass_time(made, officer, 35)
         assert made.verdict("a") == ""
 
@@ -198,7 +204,7 @@ async def test_s13_a_slow_host_does_not_take_anothers_duty_away(tmp_path: Path) 
                 pass
 
         await slow.close()
-        slow._channel = Channel()  # type: ignore[assignment]
+        slow._channel = Channel()
         slow._boot = next(key for key, boot in officer.state.boots.items() if boot.gateway == "b")
         slow._attested_at = made.clock.now
         made.hosts["b"].answers["Checkpoint"].append(b"")

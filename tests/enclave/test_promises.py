@@ -12,7 +12,7 @@ import pytest
 from enclave_signer.errors import NotApproved, NotAuthenticated
 from enclave_signer.model import Operation
 from enclave_signer.policy import band, limits
-from enclave_signer.ports import Marks, Resumed
+from enclave_signer.ports import Halted, Marks, Resumed
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.enclave.enclave_rig import (
     ACCOUNT,
@@ -125,6 +125,9 @@ class Recorder:
     ) -> NoReturn:
         self.shown.append(subject)
         raise NotApproved("no")
+
+    def approve_halt(self, halted: Halted, approval: bytes, now: int) -> NoReturn:  # noqa: ARG002 - a port
+        raise NotApproved("no", field="approval")
 
     def approve_resume(self, resumed: Resumed, approvals: Sequence[bytes], now: int) -> NoReturn:  # noqa: ARG002 - a port
         self.resumed = resumed

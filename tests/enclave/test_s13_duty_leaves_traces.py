@@ -80,7 +80,7 @@ def marked(**bundles: int) -> tuple[EverybodyApproves, list[Marks]]:
     """An authority with these credentials' versions, and what it was told to go on from."""
     stand_in, carried = EverybodyApproves(), list[Marks]()
     stand_in.marks = lambda: Marks({"policy": 7}, bundles)  # type: ignore[method-assign]
-    stand_in.carry = carried.append  # type: ignore[method-assign]
+    stand_in.carry = carried.append  # type: ignore[method-assign,assignment]
     return stand_in, carried
 
 
@@ -101,8 +101,7 @@ def test_s4_a_successor_goes_on_from_its_predecessors_marks_and_not_with_an_olde
 
 def test_s13_a_replayed_retirement_adds_nothing_to_the_chain() -> None:
     enclave = boot()
-    said = {"sequence": 5}
-    assert enclave.retire(**said).checkpoint
+    assert enclave.retire(sequence=5).checkpoint
     before = enclave.head()
     assert enclave.call(retire=signer_pb2.Retire()).not_judged.reason == "NOT_APPROVED"
     data = cbor2.dumps(

@@ -53,8 +53,6 @@ QUORUM: Final = hashlib.sha256(quorum_rig.quorum_file()).digest()
 SECRETS: Final = {name: f"secret-of-{name}-0123456789abcdef" for name in (ACCOUNT, ALT)}
 GRANT_TAG: Final = b"casemate.duty.grant.v1\0"
 RETIRE_TAG: Final = b"casemate.duty.retire.v1\0"
-# A request of the engine's SDK that the host passes on, answered.
-Carry = "Callable[[Step], bytes]"
 
 
 def public(key: Ed25519PrivateKey) -> bytes:
@@ -407,4 +405,33 @@ def allowed(judged: signer_pb2.Judged) -> bool:
     return yes
 
 
-__all__ = ["BTC", "ETH"]
+__all__ = [
+    "ACCOUNT",
+    "ALT",
+    "BTC",
+    "CHAIN",
+    "DUTY",
+    "ENGINE",
+    "ETH",
+    "FOREIGN",
+    "GRANT_TAG",
+    "HOSTS",
+    "HOUR",
+    "MEASUREMENTS",
+    "MINUTE",
+    "OTHER",
+    "QUORUM",
+    "RETIRE_TAG",
+    "SECOND",
+    "SECRETS",
+    "Boot",
+    "Clock",
+    "Engine",
+    "Sealed",
+    "Stage",
+    "allowed",
+    "canonical",
+    "document",
+    "named",
+    "public",
+]

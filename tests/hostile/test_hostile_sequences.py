@@ -353,7 +353,7 @@ class HostileHost(RuleBasedStateMachine):
         self.bag.append(Bagged(name, sealed))
 
     def name_of(self, order: Open) -> str:
-        return next(iter(re.findall(rb"o-[0-9]+", order.request))).decode()
+        return str(next(iter(re.findall(rb"o-[0-9]+", order.request))), "ascii")
 
     # --- what the host does with what it has
 

@@ -22,8 +22,6 @@ from tests.hostile.stage import (
     HOSTS,
     HOUR,
     MEASUREMENTS,
-    MINUTE,
-    SECOND,
     Boot,
     Sealed,
     Stage,
@@ -48,7 +46,7 @@ def stage() -> Stage:
 
 
 def loaded(reply: signer_pb2.EnclaveReply) -> bool:
-    return reply.WhichOneof("answer") == "loaded"
+    return bool(reply.WhichOneof("answer") == "loaded")
 
 
 # --- policies
@@ -105,7 +103,7 @@ def test_s4_s7_s13_no_statement_of_another_deployment_counts(stage: Stage) -> No
 
     bundle = sealed_rig.kms_sealed(version=2, deployment="staging")
     subject = hashlib.sha256(bundle.bundle).hexdigest()
-    said = {"subject": subject, "account": ACCOUNT, "version": 2}
+    said: dict[str, Any] = {"subject": subject, "account": ACCOUNT, "version": 2}
     sealed = Sealed(ACCOUNT, bundle.bundle, bundle.key, stage.signed("credential", **said, deployment="staging"))
     assert named(boot.provision(sealed)) == ("NOT_APPROVED", "approvals[0].deployment")
     ours = stage.signed("credential", **said)
@@ -142,7 +140,11 @@ def test_s4_a_statement_of_one_kind_is_none_of_another(stage: Stage) -> None:
 def test_s4_a_host_that_feeds_an_old_bundle_gets_it_refused(stage: Stage) -> None:
     assert loaded(stage.boot.provision(stage.bundle(version=2)))
     assert named(stage.boot.provision(stage.bundle(version=1)))[0] == "NOT_APPROVED"
-    said = {"subject": hashlib.sha256(stage.bundle().data).hexdigest(), "account": ACCOUNT, "version": 1}
+    said: dict[str, Any] = {
+        "subject": hashlib.sha256(stage.bundle().data).hexdigest(),
+        "account": ACCOUNT,
+        "version": 1,
+    }
     assert named(stage.boot.provision(stage.bundle(), stage.signed("credential", **said))) == (
         "NOT_APPROVED",
         "version",
@@ -204,7 +206,10 @@ def test_s1_an_ended_boot_answers_its_status_and_nothing_else_ever(stage: Stage)
 
 def test_s7_a_halt_ends_by_a_resume_of_this_boot_alone_and_by_each_once(stage: Stage) -> None:
     engine = stage.engine()
-    halt = lambda: stage.boot.sign(engine.other("halt", scope=HALT_ALL))  # noqa: E731 - said often
+
+    def halt() -> None:
+        stage.boot.sign(engine.other("halt", scope=HALT_ALL))
+
     halt()
     held_back = stage.resume(stage.boot, 1)
     twin = stage.started()
@@ -269,7 +274,7 @@ def test_s9_a_truncated_chain_is_found_by_the_witness(stage: Stage, what: str) -
     cut, problem = CUT[what]
     outcome = audited([stored(stage.boot, cut(stage.boot.receipts()))], [seen])
     assert not outcome.sound
-    assert problem in problems(outcome) or problems(outcome), outcome.findings
+    assert problem in problems(outcome), outcome.findings
     # Without a witness the end is not known, and the audit is not sound.
     assert not audited([stored(stage.boot, cut(stage.boot.receipts()))], None).sound
 
@@ -317,4 +322,3 @@ def test_s9_a_head_is_signed_by_the_attested_key_alone(stage: Stage) -> None:
     renamed = canonical({**head, "boot": public(HOSTS)})
     own = Seen(stage.clock.now, renamed, HOSTS.sign(b"casemate.head.v1\0" + renamed))
     assert not audited([stored(stage.boot)], [own]).sound
-    assert MINUTE > SECOND
