@@ -298,6 +298,7 @@ class Service:
             clock_drift=self._drift.nanoseconds,
             quorum=self._authority.digest,
             quorum_generation=self._authority.generation,
+            provisioned=sorted(self._signing.sites),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 

@@ -23,6 +23,7 @@ from casemate.cli import (
     provision,
     quorum,
     seal,
+    status,
     succession,
     tools,
     trade,
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     trade.add_cancel(commands)
     trade.add_orders(commands)
     logon.add_logon(commands)
-    operate.add_status(commands)
+    status.add_status(commands)
     operate.add_halt(commands)
     operate.add_resume(commands)
     duty.add_duty(commands)
