@@ -13,6 +13,7 @@ from casemate import attest_cli
 from casemate.cli import (
     agent,
     approving,
+    attest_fetch,
     audit,
     doctor,
     duty,
@@ -74,10 +75,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers have no public type
-    text = "Verify an enclave's attestation document."
-    command = commands.add_parser("attest", help="verify an attestation document", description=text)
-    attest_cli.add_arguments(command)
+    text = "Fetch and verify an enclave's attestation document."
+    command = commands.add_parser("attest", help="fetch and verify an attestation document", description=text)
     command.set_defaults(run=attest_cli.run)
+    attest_fetch.add_fetch(attest_cli.add_arguments(command))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
