@@ -20,10 +20,13 @@ from casemate.quorum.statements import RESUME, Terms, approve, resume_fields
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_OPTION: Final = "--approval"
+_ENDING: Final = ".approval"
 _SECOND: Final = 1_000_000_000
+_NS_IN_MS: Final = 1_000_000
 _LONGEST_S: Final = 366 * 86_400
 
 
@@ -87,7 +90,8 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         "sign-resume",
         help="approve the end of a halt",
         description="Add one administrator's approval of the end of a halt, for one boot of one enclave, on an offline"
-        " machine. `casemate status --json` shows the boot key.",
+        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify` proves"
+        " the boot key (receipt_key).",
     )
     sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
     sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
@@ -99,7 +103,7 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         metavar="N",
         help="number of the newest halt that ends, from the status: a later one stands, however long this is held back",
     )
-    add_signing(sign, "1h")
+    add_signing(sign, "1h", "now, in milliseconds; the others then give the one that the first one printed")
     sign.set_defaults(run=sign_resume)
     return inner
 
@@ -131,6 +135,10 @@ def _generation(arguments: argparse.Namespace) -> int:
 def sign_resume(arguments: argparse.Namespace) -> int:
     """Approve a RESUME."""
     halt = scope_of(arguments)
+    if arguments.sequence is None:
+        # Rises by itself: nobody has to keep count.
+        arguments.sequence = time.time_ns() // _NS_IN_MS
+        note(f"the other administrators sign the same statement: --sequence {arguments.sequence}")
     fields = resume_fields(
         halt.scope.name, halt.account, halt.venue, halt.symbol, last=arguments.last, boot=arguments.boot
     )
@@ -182,7 +190,25 @@ def sign(arguments: argparse.Namespace, kind: str, deployment: str, fields: Mapp
 
 def add_approvals(parser: argparse.ArgumentParser) -> None:
     """Add --approval."""
-    parser.add_argument("--approval", action="append", default=[], type=Path, metavar="FILE", help="repeat for each")
+    parser.add_argument(
+        "--approval",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="repeat for each; names that end in .approval may follow one another, as a shell's *.approval does",
+    )
+
+
+def each_approval(words: Sequence[str]) -> list[str]:
+    """Write ``--approval A.approval B.approval`` as argparse reads it, without taking what follows for one of them."""
+    spread: list[str] = []
+    following = 0
+    for word in words:
+        more = following > 1 and word.endswith(_ENDING) and not word.startswith("-")
+        spread += [_OPTION, word] if more else [word]
+        following = 1 if word == _OPTION else 2 if following == 1 or more else 0
+    return spread
 
 
 def approvals_of(arguments: argparse.Namespace) -> list[bytes]:
