@@ -83,7 +83,7 @@ def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(quorum.each_approval(sys.argv[1:] if argv is None else argv))
     try:
         return int(arguments.run(arguments))
     except (UsageError, InvalidIntentError) as error:
