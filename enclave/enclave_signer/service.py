@@ -27,6 +27,7 @@ from enclave_signer.errors import (
     NotAuthenticated,
     NotJudged,
     NotOpened,
+    TooLate,
     WrongPhase,
 )
 from enclave_signer.ledger import Ledger
@@ -159,7 +160,8 @@ class Service:
             raise Malformed(message, field="call")
         if call not in ANSWERED[self._phase]:
             message = f"{call} is not answered in phase {self._phase.name}"
-            raise WrongPhase(message, field=call)
+            # A successor comes before the first policy, and no boot forgets its policy.
+            raise (TooLate if call == "succeed" else WrongPhase)(message, field=call)
         if call in _TIMED:
             self._now()
             if self._drift.stops:

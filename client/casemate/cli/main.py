@@ -83,7 +83,11 @@ def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parser().parse_args(quorum.each_approval(sys.argv[1:] if argv is None else argv))
+    words = quorum.each_approval(sys.argv[1:] if argv is None else argv)
+    if not words:
+        parser().print_help(sys.stderr)
+        return WRONG_USE
+    arguments = parser().parse_args(words)
     try:
         return int(arguments.run(arguments))
     except (UsageError, InvalidIntentError) as error:

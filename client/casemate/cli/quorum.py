@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import time
 from pathlib import Path
@@ -13,13 +14,13 @@ from casemate.cli.names import whole as _whole
 from casemate.cli.output import DONE, note, print_json, print_lines
 from casemate.cli.scope import add_scope, scope_of
 from casemate.cli.usage import UsageError
+from casemate.errors import shown
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file, read_quorum
 from casemate.quorum.keys import new_key, public_text, read_key
 from casemate.quorum.statements import RESUME, Terms, approve, resume_fields
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Mapping, Sequence
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
@@ -229,7 +230,8 @@ def _approval(path: Path) -> bytes:
 
 def _public_key(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text.lower(), re.ASCII):
-        raise ValueError
+        message = f"{shown(text)} ({len(text)} characters): expected a public key, 64 hexadecimal digits"
+        raise argparse.ArgumentTypeError(message)
     return text.lower()
 
 
@@ -237,10 +239,6 @@ def _duration(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", text, re.ASCII)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= _LONGEST_S:
-        raise ValueError
+        message = f'"{text}": expected minutes, hours or days such as 30m, 24h or 90d, at most {_LONGEST_S // _UNITS["d"]}d'
+        raise argparse.ArgumentTypeError(message)
     return seconds
-
-
-# What argparse calls them in its messages.
-for _kind, _said in ((_public_key, "public key"), (_duration, "duration")):
-    _kind.__name__ = _said
