@@ -63,4 +63,6 @@ async def main(profile: str, *where: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 5:  # noqa: PLR2004 - the script's name and four arguments
+        sys.exit("usage: python examples/engine.py PROFILE.toml ACCOUNT VENUE SYMBOL")
     asyncio.run(main(*sys.argv[1:]))

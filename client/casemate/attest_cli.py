@@ -1,8 +1,10 @@
 """``casemate attest verify DOC``: asks whether this is the attestation document of the enclave that I expect.
 
 Exit codes: 0 verified, 1 refused (and why), 2 wrong use. With ``--json`` one JSON document goes to standard
-output: ``{"verified", "at", "reason", "explanation", "field", "document"}``; ``document`` holds the decoded
-claims, null if they cannot be read, and is worth something only where ``verified`` is true.
+output: ``{"verified", "at", "reason", "explanation", "field", "pinned", "checked", "boot", "document"}``; ``document``
+holds the decoded claims, null if they cannot be read, and is worth something only where ``verified`` is true.
+``pinned`` are the registers that had to have a value: without 0 among them, verified means that some enclave asked
+for this document, not that it is yours; standard error says so. ``boot`` is what Casemate's enclave says of itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 
+from casemate import attest_report
 from casemate.attestation import AttestationError, Document, parse, read_document, verify
 from casemate.attestation.document import MAX_FIELD_BYTES, PCR_BYTES, PCR_COUNT
 from casemate.attestation.times import readable, to_milliseconds
@@ -30,6 +33,8 @@ from casemate.session.forms import POLICY_PCR, first_policy_register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from casemate.attestation import Attestation
 
 VERIFIED: Final = 0
 REFUSED: Final = 1
@@ -48,8 +53,8 @@ def system_now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> Any:  # noqa: ANN401 - argparse's subparsers have no public type
-    """Give ``casemate attest`` its ``verify``; the parsed arguments are for :func:`run`. Returns the subparsers."""
+def add_arguments(parser: argparse.ArgumentParser) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+    """Give ``casemate attest`` ``verify``, for :func:`run`; returns where more commands are added."""
     commands = parser.add_subparsers(dest="attest_command", required=True, metavar="COMMAND")
     command = commands.add_parser("verify", help="verify an attestation document", description=__doc__)
     command.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -109,22 +114,32 @@ def run(arguments: argparse.Namespace, *, now_ms: Callable[[], int] = system_now
         return WRONG_USE
     document = read_document(content)
     at_ms = now_ms() if arguments.at is None else arguments.at
-    refusal = _verify(document, arguments, at_ms)
+    pcrs = _pcrs(arguments)
+    found = _verify(document, arguments, pcrs, at_ms)
+    report = _report(document, arguments, pcrs, at_ms, found)
+    if not isinstance(found, AttestationError) and 0 not in pcrs:
+        sys.stderr.write(f"casemate attest verify: {attest_report.NOT_PINNED}\n")
     if arguments.json:
-        sys.stdout.write(json.dumps(_report(document, at_ms, refusal), indent=2) + "\n")
-    elif refusal is None:
-        sys.stdout.write("".join(f"{line}\n" for line in _summary(parse(document), at_ms)))
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    elif isinstance(found, AttestationError):
+        sys.stdout.write(f"REFUSED {found.reason}: {found.explanation}\n")
     else:
-        sys.stdout.write(f"REFUSED {refusal.reason}: {refusal.explanation}\n")
-    return VERIFIED if refusal is None else REFUSED
+        sys.stdout.write("".join(f"{line}\n" for line in _summary(parse(document), report)))
+    return REFUSED if isinstance(found, AttestationError) else VERIFIED
 
 
-def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> AttestationError | None:
+def _pcrs(arguments: argparse.Namespace) -> dict[int, set[bytes]]:
     pcrs = expected_pcrs(arguments.pcr)
     if arguments.policy is not None:
         pcrs[POLICY_PCR] = {first_policy_register(arguments.quorum, arguments.policy)}
+    return pcrs
+
+
+def _verify(
+    document: bytes, arguments: argparse.Namespace, pcrs: dict[int, set[bytes]], at_ms: int
+) -> Attestation | AttestationError:
     try:
-        verify(
+        return verify(
             document,
             at=at_ms,
             root=arguments.root,
@@ -135,16 +150,26 @@ def _verify(document: bytes, arguments: argparse.Namespace, at_ms: int) -> Attes
         )
     except AttestationError as refusal:
         return refusal
-    return None
 
 
-def _report(document: bytes, at_ms: int, refusal: AttestationError | None) -> dict[str, object]:
+def _report(
+    document: bytes,
+    arguments: argparse.Namespace,
+    pcrs: dict[int, set[bytes]],
+    at_ms: int,
+    found: Attestation | AttestationError,
+) -> dict[str, Any]:
+    refusal = found if isinstance(found, AttestationError) else None
+    proved = None if isinstance(found, AttestationError) else found
     return {
         "verified": refusal is None,
         "at": readable(at_ms),
         "reason": None if refusal is None else str(refusal.reason),
         "explanation": None if refusal is None else refusal.explanation,
         "field": None if refusal is None else refusal.field or None,
+        "pinned": sorted(pcrs),
+        "checked": [] if proved is None else list(attest_report.checked(proved, arguments, pcrs, at_ms)),
+        "boot": None if proved is None else attest_report.boot_of(proved),
         "document": _claims(document),
     }
 
@@ -156,8 +181,9 @@ def _claims(document: bytes) -> dict[str, object] | None:
         return None
 
 
-def _summary(document: Document, at_ms: int) -> list[str]:
-    shown = [f"VERIFIED at {readable(at_ms)}", f"module_id  {document.module_id}"]
+def _summary(document: Document, report: dict[str, Any]) -> list[str]:
+    shown = [f"VERIFIED at {report['at']}", *(f"  {line}" for line in report["checked"])]
+    shown.append(f"module_id  {document.module_id}")
     shown.append(f"timestamp  {readable(document.timestamp_ms)}")
     if document.debug:
         shown.append("debug      YES: the host can read this enclave's memory")
@@ -166,6 +192,9 @@ def _summary(document: Document, at_ms: int) -> list[str]:
         value = getattr(document, name)
         if value is not None:
             shown.append(f"{name:<10} {value.hex()}")
+    boot: dict[str, object] = report["boot"] or {}
+    shown += ["user_data says, of the boot:"] if boot else []
+    shown += [f"  {name:<15} {value}" for name, value in boot.items()]
     return shown
 
 

@@ -46,7 +46,8 @@ class NotJudged(CasemateError):
 
     def __init__(self, reason: str, message: str, field: str = "", *, retry_can_help: bool = False) -> None:
         """Keep the parts apart; the text names all of them."""
-        at = f" ({field})" if field else ""
+        # What the enclave says often begins with the field already.
+        at = f" ({field})" if field and not message.startswith(f"{field}:") else ""
         hint = "; trying again can help" if retry_can_help else ""
         super().__init__(f"{reason}{at}: {message}{hint}")
         self.reason = reason

@@ -373,6 +373,7 @@ class EnclaveStatus:
     policy_version: int
     policy_digest: str
     halts: tuple[Halt, ...]
+    # Those of the policy.
     accounts: tuple[str, ...]
     unauthenticated: bool
     judged: int
@@ -387,6 +388,8 @@ class EnclaveStatus:
     # Nanoseconds by which the enclave's clock was ahead of its security module's when last compared.
     clock_drift: int = 0
     duty: DutyStatus | None = None
+    # Those of the accounts whose credential the enclave has.
+    provisioned: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

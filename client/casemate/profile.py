@@ -9,6 +9,7 @@
     minimum_policy_version = 7        # default 1
     max_age = "60s"                   # of the attestation document; default 60s
     root = "root.pem"                 # stand-ins only; default AWS's own root
+    quorum = ["9f86..."]              # SHA-256 of quorum.cbor, or several; default any
     [pins.pcrs]
     0 = "4b3a..."                     # or a list, so that an upgrade can be prepared
 
@@ -33,8 +34,9 @@ from casemate.quorum.keys import read_key
 from casemate.session import AttestedSealer, Pins
 
 _TOP: Final = ("gateway", "engine", "key", "pins", "tls", "listen")
-_PINS: Final = ("deployment", "minimum_policy_version", "max_age", "root", "pcrs")
+_PINS: Final = ("deployment", "minimum_policy_version", "max_age", "root", "quorum", "pcrs")
 _TLS: Final = ("ca", "certificate", "key")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _PCR: Final = re.compile(r"[0-9a-f]{96}", re.ASCII)
 _INDEX: Final = re.compile(r"[0-9]|[12][0-9]|3[01]", re.ASCII)
 _SECONDS: Final = re.compile(r"([1-9][0-9]{0,3})s", re.ASCII)
@@ -142,13 +144,14 @@ class _Reader:
         age = _SECONDS.fullmatch(str(table.get("max_age", "60s")))
         if age is None:
             self.mistakes.append('pins.max_age: expected seconds such as "60s"')
-        pcrs, root = self._pcrs(table.get("pcrs")), self._root(table)
+        pcrs, root, quorum = self._pcrs(table.get("pcrs")), self._root(table), self._quorum(table)
         if len(self.mistakes) > before or age is None:
             return None
         return Pins(
             pcrs=pcrs,
             deployment=deployment,
             minimum_policy_version=version,
+            quorum=quorum,
             max_age_ms=int(age[1]) * _MS,
             root=root,
         )
@@ -164,6 +167,16 @@ class _Reader:
         if 0 not in found and not any(mistake.startswith("pins.pcrs.0:") for mistake in self.mistakes):
             self.mistakes.append("pins.pcrs.0: missing: PCR0, the measurement of the image, must be pinned")
         return found
+
+    def _quorum(self, table: dict[str, Any]) -> frozenset[bytes] | None:
+        if "quorum" not in table:
+            return None
+        raw = table["quorum"]
+        values = raw if isinstance(raw, list) and raw else [raw]
+        if not all(isinstance(one, str) and _DIGEST.fullmatch(one) for one in values):
+            self.mistakes.append("pins.quorum: expected the SHA-256 of quorum.cbor, 64 hexadecimal digits, or a list")
+            return None
+        return frozenset(map(bytes.fromhex, values))
 
     def _root(self, table: dict[str, Any]) -> x509.Certificate | None:
         file = self._file(table, "root", "pins.")

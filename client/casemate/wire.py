@@ -203,6 +203,7 @@ def enclave_status(message: signer_pb2.EnclaveStatus) -> models.EnclaveStatus:
         policy_digest=message.policy_digest.hex(),
         halts=tuple(_halt(halt) for halt in message.halts),
         accounts=tuple(message.accounts),
+        provisioned=tuple(message.provisioned),
         unauthenticated=message.unauthenticated,
         judged=message.judged,
         refused=message.refused,

@@ -80,6 +80,12 @@ class WrongPhase(NotJudged):
     retry_can_help = True
 
 
+class TooLate(WrongPhase):
+    """A message of a phase that this boot does not come back to."""
+
+    retry_can_help = False
+
+
 class BadPolicy(NotJudged):
     """Policy bytes that the enclave does not accept."""
 

@@ -27,6 +27,7 @@ from enclave_signer.errors import (
     NotAuthenticated,
     NotJudged,
     NotOpened,
+    TooLate,
     WrongPhase,
 )
 from enclave_signer.ledger import Ledger
@@ -160,7 +161,8 @@ class Service:
             raise Malformed(message, field="call")
         if call not in ANSWERED[self._phase]:
             message = f"{call} is not answered in phase {self._phase.name}"
-            raise WrongPhase(message, field=call)
+            # A successor comes before the first policy, and no boot forgets its policy.
+            raise (TooLate if call == "succeed" else WrongPhase)(message, field=call)
         if call in _TIMED:
             self._now()
             if self._drift.stops:
@@ -310,6 +312,7 @@ class Service:
             clock_drift=self._drift.nanoseconds,
             quorum=self._authority.digest,
             quorum_generation=self._authority.generation,
+            provisioned=sorted(self._signing.sites),
         )
         return signer_pb2.EnclaveReply(request_id=envelope.request_id, status=status).SerializeToString()
 

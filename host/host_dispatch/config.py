@@ -241,7 +241,8 @@ class _Table:
     def finish(self) -> None:
         for name in self._values:
             if name not in self._asked:
-                self._mistakes.append(f"{self._dotted(name)}: is not a known setting")
+                known = ", ".join(sorted(self._asked))
+                self._mistakes.append(f"{self._dotted(name)}: is not a known setting; there are {known}")
 
     def table(self, name: str, *, required: bool = False) -> _Table:
         value = self.get(name)

@@ -12,7 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from casemate.attest_cli import main
 from casemate.attestation import read_document
+from casemate.cli.main import main as cli
 from casemate_mock.nitro.forge import MEASUREMENTS, NOW_MS
+from signer_api.v1 import signer_pb2
+from tests.client.fake_host import FakeHost
+from tests.session.session_rig import CHAIN, Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,3 +164,49 @@ def test_every_real_document_goes_through_the_command_line(shared: Path, real_en
         is_real = entry["kind"] == "real"
         assert main(arguments) == (0 if is_real and not entry["debug_mode"] else 1), entry["file"]
         assert main([*arguments, "--allow-debug"]) == (0 if is_real else 1), entry["file"]
+
+
+def test_without_pcr0_it_is_said_loudly_and_the_exit_code_stays(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert attest(files, "--json", "--pcr", f"1={MEASUREMENTS[1].hex()}") == 0
+    said = capsys.readouterr()
+    assert "PCR0 not pinned: some enclave asked for this, not necessarily yours" in said.err
+    report = json.loads(said.out)
+    assert report["pinned"] == [1]
+    assert "PCR0: NOT PINNED" in report["checked"]
+    assert attest(files, "--pcr", PCR0, "--nonce", "0102") == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "  PCR0: the value given\n" in said.out
+    assert "  nonce: as expected\n" in said.out
+
+
+def test_what_a_boot_says_of_itself_is_decoded(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = Rig().load()
+    (files / "boot").write_bytes(rig.ask(attest=signer_pb2.Attest(nonce=bytes(16))).attested.document)
+    (files / "rig.pem").write_bytes(CHAIN.root.public_bytes(Encoding.PEM))
+    at = ("--root", str(files / "rig.pem"), "--at", str(rig.clock.now // 1_000_000))
+    assert main(["verify", str(files / "boot"), *at, "--json"]) == 0
+    boot = json.loads(capsys.readouterr().out)["boot"]
+    assert (boot["deployment"], boot["policy_version"], len(boot["quorum"])) == ("rig", 1, 64)
+    assert main(["verify", str(files / "boot"), *at]) == 0
+    assert "  deployment      rig\n" in capsys.readouterr().out
+
+
+def test_fetch_writes_what_the_gateway_gave_and_prints_the_nonce_to_verify_it_with(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = FakeHost(tmp_path)
+    host.start()
+    host.answers["Attest"] = signer_pb2.Attested(document=b"document")
+    asked = ["attest", "fetch", "--gateway", host.target, "-o", str(tmp_path / "got"), "--nonce"]
+    try:
+        assert cli([*asked, "ab" * 16]) == 0
+    finally:
+        host.stop()
+    assert (tmp_path / "got").read_bytes() == b"document"
+    assert signer_pb2.Attest.FromString(host.asked[0][1]).nonce == b"\xab" * 16
+    assert capsys.readouterr().out == "ab" * 16 + "\n"
+    with pytest.raises(SystemExit):
+        cli([*asked, "ab"])

@@ -16,9 +16,11 @@ from enclave_signer.venues.registry import VENUES
 from tests.client.test_policy_compiler import SMALL
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "policy.toml"
+PUBLIC_KEY = "5a8b317441a6c6e898deb9adfca1c550e2a9fb114c51b8e5b8df7a74b632dc7f"
 GAPS = '["host-unsigned", "method-unsigned", "path-unsigned", "query-body-joined", "replayable"]'
 BINANCE = SMALL.replace('venue = "okx"', 'venue = "binance"').replace("count_uses = 1", f"accept = {GAPS}")
 BINANCE = BINANCE.replace('["CREATE", "CANCEL"]', '["CREATE"]')
+BINANCE = BINANCE.replace("[[engine]]\n", f'[[engine]]\npublic_key = "{PUBLIC_KEY}"\n')
 
 
 def warnings(text: str) -> list[str]:
@@ -144,3 +146,20 @@ def test_venues_lists_the_gaps_of_all_operations() -> None:
         assert venue["every_gap"] == sorted({gap for gaps in venue["gaps"].values() for gap in gaps})
         assert set(venue["gaps"]) <= {operation.name for operation in VENUES[name].declaration.operations}
     assert "query-body-joined (QUERY, OPEN_ORDERS)" in venues.table()
+
+
+def test_an_engine_without_a_key_is_warned_of_and_keys_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("public_key")]
+    assert warnings(text) == []
+    (found,) = warnings(text.replace(lines[0], "", 1))
+    assert found.startswith("mm-1: no public_key: it can never open a session")
+    policy = tmp_path / "policy.toml"
+    policy.write_text(text.replace(lines[0], "", 1), encoding="utf-8")
+    assert main(["policy", "check", str(policy), "--strict"]) == 1
+    shown = capsys.readouterr().out
+    assert "engine mm-1: public key none, binance-main" in shown
+    key = lines[1].split('"')[1]
+    assert f"engine hedger: public key {key}, okx-hedge" in shown

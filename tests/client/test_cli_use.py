@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import cbor2
 import grpc
 import pytest
 
 from casemate.cli.main import main
+from casemate.errors import NotJudged
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import intent_pb2, signer_pb2
-from tests.client.fake_host import FakeHost, abort_with
+from tests.client.fake_host import FakeHost, abort_with, allowed
 
 WHERE = ("--account", "main", "--venue", "okx", "--symbol", "BTC/USDT")
 
@@ -65,3 +71,48 @@ def test_the_help_says_the_default_type(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         main(["submit", "--help"])
     assert "default LIMIT" in capsys.readouterr().out
+
+
+def test_the_command_alone_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    said = wrong_use(capsys)
+    assert "policy" in said
+    assert "send one order" in said
+
+
+def test_a_key_too_long_is_shown_whole_and_a_wrong_time_says_what_is_expected(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    key = "ab" * 33
+    made = ("quorum", "make", "--deployment", "d", "--threshold", "1", "-o", str(tmp_path / "q"), "--key", key)
+    assert f'"{key}" (66 characters): expected an Ed25519 public key' in wrong_use(capsys, *made)
+    resume = ("quorum", "sign-resume", "--deployment", "d", "--last", "1", "--key", "k", "--boot")
+    assert f'"{key}" (66 characters): expected a public key' in wrong_use(capsys, *resume, key)
+    assert "such as 30m, 24h or 90d, at most 366d" in wrong_use(capsys, *resume, "ab" * 32, "--valid", "2y")
+
+
+def test_the_field_is_named_once() -> None:
+    assert str(NotJudged("NOT_APPROVED", "approvals: 1 of 2", "approvals")) == "NOT_APPROVED: approvals: 1 of 2"
+    assert str(NotJudged("MALFORMED", "too long", "tag")) == "MALFORMED (tag): too long"
+
+
+def test_orders_of_an_account_that_nobody_knows_is_a_no(host: FakeHost, capsys: pytest.CaptureFixture[str]) -> None:
+    enclave = signer_pb2.EnclaveStatus(phase=signer_pb2.PHASE_READY, accounts=["main"])
+    host.answers["Status"] = dispatch_pb2.StatusReply(enclave=enclave, enclave_reachable=True)
+    host.answers["List"] = dispatch_pb2.ListReply()
+    assert main(["orders", "--gateway", host.target, "--account", "nope"]) == 1
+    assert "the policy has no such account; there are main" in capsys.readouterr().err
+    assert main(["orders", "--gateway", host.target, "--account", "main"]) == 0
+
+
+def test_submit_in_words_shows_the_receipt_s_number(host: FakeHost, capsys: pytest.CaptureFixture[str]) -> None:
+    host.answers["Submit"] = allowed()
+    host.answers["Submit"].receipt = cbor2.dumps({"seq": 41})
+    order = ("--side", "BUY", "--quantity", "1", "--price", "5", "--unauthenticated", "--engine", "mm")
+    main(["submit", *WHERE, *order, "--gateway", host.target])
+    assert "receipt 41 (as the host tells it)" in capsys.readouterr().out
+
+
+def test_the_example_engine_without_arguments_says_its_use() -> None:
+    example = Path(__file__).parents[2] / "examples" / "engine.py"
+    done = subprocess.run([sys.executable, str(example)], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "usage: python examples/engine.py PROFILE.toml" in done.stderr) == (1, True)

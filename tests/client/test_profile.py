@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PCR = "ab" * 48
+DIGEST = "ef" * 32
 GOOD = f"""
 gateway = "unix:/run/gateway.sock"
 engine = "mm-1"
@@ -30,6 +31,7 @@ deployment = "desk"
 minimum_policy_version = 7
 max_age = "30s"
 root = "root.pem"
+quorum = ["{DIGEST}"]
 [pins.pcrs]
 0 = ["{PCR}", "{"cd" * 48}"]
 8 = "{PCR}"
@@ -62,6 +64,7 @@ def test_a_profile_says_all_that_an_engine_needs_and_its_paths_are_beside_it(tmp
     assert pinned == ("desk", 7, 30_000)
     assert profile.pins.pcrs[0] == (bytes.fromhex(PCR), bytes.fromhex("cd" * 48))
     assert profile.pins.root is not None
+    assert profile.pins.quorum == {bytes.fromhex(DIGEST)}
     sealer = profile.sealer()
     assert isinstance(sealer, AttestedSealer)
     assert "mm-1" in repr(sealer)
@@ -83,6 +86,9 @@ def test_a_profile_says_all_that_an_engine_needs_and_its_paths_are_beside_it(tmp
         ('root = "root.pem"', 'root = "gone.pem"', "gone.pem"),
         ("[pins.pcrs]", "[pins.pcr]", "PCR0, the measurement of the image, must be pinned"),
         ("[pins]", "[[pins]]", "expected a table"),
+        (f'["{DIGEST}"]', f'["{DIGEST}", 7]', "pins.quorum: expected"),
+        (f'["{DIGEST}"]', "[]", "pins.quorum: expected"),
+        (f'["{DIGEST}"]', '"abcd"', "pins.quorum: expected"),
         ("gateway", "gateway = =", "profile.toml"),
     ],
 )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from casemate.cli.quorum import each_approval
 from casemate.quorum.errors import QuorumError
-from casemate.quorum.files import approval_text
+from casemate.quorum.files import approval_text, read_approval_file
 from casemate.quorum.statements import Terms, approve
 from enclave_signer.admins import read_admins
 from enclave_signer.errors import NotApproved
@@ -199,3 +200,27 @@ def test_a_successor_that_skips_a_generation_or_is_no_quorum_is_not_signed(desk:
         assert (done.returncode, done.stdout) == (2, "")
     named = ("--deployment", "other", "--threshold", "1", "--key", desk.public[0], "-o", str(tmp_path / "q"))
     assert run("quorum", "make", *named, "--after", old).returncode == 2
+
+
+def test_a_resume_is_numbered_by_the_time_and_the_others_are_told_the_number(desk: Desk, tmp_path: Path) -> None:
+    words = ("quorum", "sign-resume", "--deployment", "desk-1", "--boot", BOOT.hex(), "--last", "3")
+    first = run(*words, "--key", str(desk.keys[0]), "-o", str(tmp_path / "first"))
+    assert first.returncode == 0, first.stderr
+    sequence = first.stderr.rsplit("--sequence ", 1)[1].strip()
+    assert int(sequence) > 1_700_000_000_000
+    run(*words, "--key", str(desk.keys[1]), "--sequence", sequence, "-o", str(tmp_path / "second"))
+    approvals = [read_approval_file((tmp_path / name).read_bytes()) for name in ("first", "second")]
+    now = max(now_of(tmp_path / name) for name in ("first", "second"))
+    desk.quorum.approve_resume(Resumed("ALL", "", "", "", 3), approvals, now)
+
+
+def test_approvals_may_follow_one_another_and_take_no_other_word() -> None:
+    expected = ["load", "--approval", "a.approval", "--approval", "b.approval", "policy.cbor", "--json"]
+    assert each_approval(["load", "--approval", "a.approval", "b.approval", "policy.cbor", "--json"]) == expected
+    assert each_approval(expected) == expected
+    assert each_approval(["sign", "x.approval", "--approval", "policy.cbor"]) == [
+        "sign",
+        "x.approval",
+        "--approval",
+        "policy.cbor",
+    ]

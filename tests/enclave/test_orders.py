@@ -358,6 +358,7 @@ def test_an_account_with_a_credential_does_not_wait_for_the_others() -> None:
     enclave.load(policy(account("a"), account("b")))
     enclave.provision("a")
     assert enclave.status().phase == signer_pb2.PHASE_AWAITING_CREDENTIALS
+    assert (list(enclave.status().accounts), list(enclave.status().provisioned)) == (["a", "b"], ["a"])
     assert enclave.rule(order(account="a")) == ALLOWED
     waiting = enclave.sign(order(account="b")).not_judged
     assert (waiting.reason, waiting.retry_can_help) == ("WRONG_PHASE", True)

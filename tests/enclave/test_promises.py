@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
@@ -209,6 +210,18 @@ def test_s7_a_halt_stops_new_orders_in_its_scope_and_no_other_engines_accounts(
             create = order(account=name, symbol=symbol, client_order_id=f"{name}-{symbol[:3]}")
             expected = "halted" if (name, symbol) in stopped else ALLOWED
             assert enclave.rule(create) == expected
+
+
+def test_s7_a_refusal_names_the_halt_its_number_and_time() -> None:
+    enclave = ready()
+    enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_SYMBOL, symbol=ETH, account=ACCOUNT))
+    enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_SYMBOL, symbol=BTC, account=ACCOUNT))
+    verdict = enclave.judged(order()).verdict
+    since = datetime.fromtimestamp(START // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert (
+        verdict.reason == f"HALT SYMBOL {ACCOUNT} {BTC} by {ENGINE}, number 2 since {since}; it stands until a RESUME"
+    )
+    assert [(each.name, each.value) for each in verdict.numbers] == [("number", "2"), ("since", str(START))]
 
 
 def test_s7_cancels_reads_and_closes_pass_a_halt_and_amends_do_not() -> None:

@@ -115,5 +115,5 @@ def test_s4_the_enclave_takes_a_successor_before_its_first_policy_and_never_afte
     assert enclave.call(load_policy=new).WhichOneof("answer") == "loaded"
     third = succession(2, 3, new=THIRD, old=SECOND, sequence=2, **window)
     after = enclave.call(succeed=signer_pb2.SucceedQuorum(quorum=THIRD, approvals=third))
-    assert after.not_judged.reason == "WRONG_PHASE"
+    assert (after.not_judged.reason, after.not_judged.retry_can_help) == ("WRONG_PHASE", False)
     assert enclave.status().quorum == hashlib.sha256(SECOND).digest()

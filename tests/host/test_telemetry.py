@@ -159,7 +159,7 @@ def test_an_address_that_is_taken_is_said_and_not_passed_over() -> None:
     [
         ({"listen": "unix:/run/x.sock"}, "metrics.listen: 'unix:/run/x.sock': expected HOST:PORT"),
         ({}, "metrics.listen: None: expected a text"),
-        ({"listen": "127.0.0.1:1", "port": 3}, "metrics.port: is not a known setting"),
+        ({"listen": "127.0.0.1:1", "port": 3}, "metrics.port: is not a known setting; there are listen"),
     ],
 )
 def test_mistakes_in_the_metrics_table_are_named(table: dict[str, Any], why: str) -> None:

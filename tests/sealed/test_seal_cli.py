@@ -232,3 +232,16 @@ def test_s1_a_credential_in_clear_goes_to_the_stand_in_alone_and_loudly(credenti
     assert SECRET not in done.stdout + done.stderr
     without = run("credential", "load", str(credential), "--gateway", host.target)
     assert (without.returncode, "casemate seal" in without.stderr) == (2, True)
+
+
+def test_the_region_is_the_options_or_the_environments_and_its_lack_names_the_option(
+    credential: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.delenv("AWS_REGION", raising=False)
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    aws = {name: value for name, value in AWS.items() if name != "AWS_DEFAULT_REGION"}
+    words = ("seal", str(credential), *NAMED, *through(url), "-o")
+    without = run(*words, str(tmp_path / "a"), **aws)
+    assert (without.returncode, "--region NAME, or set AWS_REGION" in without.stderr) == (1, True)
+    done = run(*words, str(tmp_path / "b"), **aws, AWS_REGION=AWS["AWS_DEFAULT_REGION"])
+    assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ from casemate.cli import (
     provision,
     quorum,
     seal,
+    status,
     succession,
     tools,
     trade,
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     trade.add_cancel(commands)
     trade.add_orders(commands)
     logon.add_logon(commands)
-    operate.add_status(commands)
+    status.add_status(commands)
     operate.add_halt(commands)
     operate.add_resume(commands)
     duty.add_duty(commands)
@@ -82,7 +83,11 @@ def _add_attest(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = parser().parse_args(argv)
+    words = quorum.each_approval(sys.argv[1:] if argv is None else argv)
+    if not words:
+        parser().print_help(sys.stderr)
+        return WRONG_USE
+    arguments = parser().parse_args(words)
     try:
         return int(arguments.run(arguments))
     except (UsageError, InvalidIntentError) as error:

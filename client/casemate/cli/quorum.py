@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import time
 from pathlib import Path
@@ -13,17 +14,20 @@ from casemate.cli.names import whole as _whole
 from casemate.cli.output import DONE, note, print_json, print_lines
 from casemate.cli.scope import add_scope, scope_of
 from casemate.cli.usage import UsageError
+from casemate.errors import shown
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.files import MAX_FILE, approval_text, quorum_bytes, read_approval_file, read_quorum
 from casemate.quorum.keys import new_key, public_text, read_key
 from casemate.quorum.statements import HALT, RESUME, Terms, approve, halt_fields, resume_fields
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _UNITS: Final = {"m": 60, "h": 3_600, "d": 86_400}
+_OPTION: Final = "--approval"
+_ENDING: Final = ".approval"
 _SECOND: Final = 1_000_000_000
+_NS_IN_MS: Final = 1_000_000
 _LONGEST_S: Final = 366 * 86_400
 
 
@@ -97,7 +101,8 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         "sign-resume",
         help="approve the end of a halt",
         description="Add one administrator's approval of the end of a halt, for one boot of one enclave, on an offline"
-        " machine. `casemate status --json` shows the boot key.",
+        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify` proves"
+        " the boot key (receipt_key).",
     )
     sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
     sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
@@ -109,7 +114,7 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         metavar="N",
         help="number of the newest halt that ends, from the status: a later one stands, however long this is held back",
     )
-    add_signing(sign, "1h")
+    add_signing(sign, "1h", "now, in milliseconds; the others then give the one that the first one printed")
     sign.set_defaults(run=sign_resume)
     return inner
 
@@ -150,6 +155,10 @@ def sign_halt(arguments: argparse.Namespace) -> int:
 def sign_resume(arguments: argparse.Namespace) -> int:
     """Approve a RESUME."""
     halt = scope_of(arguments)
+    if arguments.sequence is None:
+        # Rises by itself: nobody has to keep count.
+        arguments.sequence = time.time_ns() // _NS_IN_MS
+        note(f"the other administrators sign the same statement: --sequence {arguments.sequence}")
     fields = resume_fields(
         halt.scope.name, halt.account, halt.venue, halt.symbol, last=arguments.last, boot=arguments.boot
     )
@@ -201,7 +210,25 @@ def sign(arguments: argparse.Namespace, kind: str, deployment: str, fields: Mapp
 
 def add_approvals(parser: argparse.ArgumentParser) -> None:
     """Add --approval."""
-    parser.add_argument("--approval", action="append", default=[], type=Path, metavar="FILE", help="repeat for each")
+    parser.add_argument(
+        "--approval",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="repeat for each; names that end in .approval may follow one another, as a shell's *.approval does",
+    )
+
+
+def each_approval(words: Sequence[str]) -> list[str]:
+    """Write ``--approval A.approval B.approval`` as argparse reads it, without taking what follows for one of them."""
+    spread: list[str] = []
+    following = 0
+    for word in words:
+        more = following > 1 and word.endswith(_ENDING) and not word.startswith("-")
+        spread += [_OPTION, word] if more else [word]
+        following = 1 if word == _OPTION else 2 if following == 1 or more else 0
+    return spread
 
 
 def approvals_of(arguments: argparse.Namespace) -> list[bytes]:
@@ -222,7 +249,8 @@ def _approval(path: Path) -> bytes:
 
 def _public_key(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", text.lower(), re.ASCII):
-        raise ValueError
+        message = f"{shown(text)} ({len(text)} characters): expected a public key, 64 hexadecimal digits"
+        raise argparse.ArgumentTypeError(message)
     return text.lower()
 
 
@@ -230,10 +258,8 @@ def _duration(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", text, re.ASCII)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= _LONGEST_S:
-        raise ValueError
+        message = (
+            f'"{text}": expected minutes, hours or days such as 30m, 24h or 90d, at most {_LONGEST_S // _UNITS["d"]}d'
+        )
+        raise argparse.ArgumentTypeError(message)
     return seconds
-
-
-# What argparse calls them in its messages.
-for _kind, _said in ((_public_key, "public key"), (_duration, "duration")):
-    _kind.__name__ = _said

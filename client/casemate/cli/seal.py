@@ -49,7 +49,9 @@ def add_seal(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
     way.add_argument(
         "--direct", action="store_true", help="for `casemate provision`: the file holds the credential in clear"
     )
-    parser.add_argument("--region", metavar="NAME", help="of KMS (default: as boto3 finds it)")
+    parser.add_argument(
+        "--region", metavar="NAME", help="of KMS (default: environment AWS_REGION, then as boto3 finds it)"
+    )
     parser.add_argument("--endpoint-url", metavar="URL", help="of KMS, for stand-ins")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default ACCOUNT-VERSION.bundle or .content")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
@@ -70,7 +72,7 @@ def seal(arguments: argparse.Namespace) -> int:
         if arguments.direct:
             ending, data = "content", bundles.content(label, credential, os.urandom(bundles.SALT_BYTES))
         else:
-            client = kms.client(arguments.region, arguments.endpoint_url)
+            client = kms.client(_region(arguments), arguments.endpoint_url)
             key = kms.data_key(client, arguments.kms_key, label.context())
             data = bundles.kms_bundle(label, key, credential, os.urandom(bundles.NONCE_BYTES))
         output = arguments.output or Path(f"{label.account}-{label.version}.{ending}")
@@ -81,6 +83,12 @@ def seal(arguments: argparse.Namespace) -> int:
         note(f"{output} holds the credential in clear: keep it where `casemate provision` runs, and delete it then")
     _show(arguments, bundles.read(data), output, words)
     return DONE
+
+
+def _region(arguments: argparse.Namespace) -> str | None:
+    """Return the region asked for; boto3 itself reads AWS_DEFAULT_REGION alone."""
+    region: str | None = arguments.region or os.environ.get("AWS_REGION")
+    return region or None
 
 
 def _checked(arguments: argparse.Namespace) -> dict[str, str]:

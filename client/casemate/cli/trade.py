@@ -13,13 +13,15 @@ from casemate import models, wire
 from casemate.cli import connection
 from casemate.cli.output import DONE, NO, print_json, print_lines, table
 from casemate.cli.usage import UsageError
-from casemate.errors import InvalidIntentError
+from casemate.errors import InvalidIntentError, NotFound
 from casemate.ids import new_client_order_id
 from casemate.intents import OrderIntent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import IntEnum
+
+    from casemate.sync_gateway import SyncGateway
 
 _ENUMS: Final[dict[str, type[IntEnum]]] = {
     "side": models.Side,
@@ -152,6 +154,8 @@ def _result_lines(result: models.SubmitResult) -> Iterator[str]:
     verdict = result.verdict
     yield f"{verdict.decision.name} by {verdict.rule}" + (f": {verdict.reason}" if verdict.reason else "")
     yield from (f"  {name} = {value}" for name, value in verdict.numbers.items())
+    if result.receipt is not None:
+        yield f"receipt {result.receipt.sequence}{'' if result.authenticated else ' (as the host tells it)'}"
     report = result.report
     if report is None or not verdict.allowed:
         return
@@ -239,12 +243,22 @@ def orders(arguments: argparse.Namespace) -> int:
         else:
             states = [models.OrderState[name] for name in arguments.state]
             found = gateway.list_orders(arguments.account, states=states, limit=arguments.limit)
+        if not found:
+            _check_known(gateway, arguments.account)
     if arguments.json:
         print_json({"reports": wire.to_json(found)})
     else:
         header = ["client order id", "venue order id", "symbol", "state", "filled", "average price", "error"]
         print_lines(table(header, [_report_row(report) for report in found]))
     return DONE
+
+
+def _check_known(gateway: SyncGateway, account: str) -> None:
+    """Raise NotFound for an account without orders that the live policy, if there is one, does not know either."""
+    known = gateway.status().enclave.accounts
+    if known and account not in known:
+        message = f'account "{account}": no orders, and the policy has no such account; there are {", ".join(known)}'
+        raise NotFound(message)
 
 
 def _report_row(report: models.ExecutionReport) -> list[str]:

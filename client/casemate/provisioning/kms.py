@@ -19,13 +19,16 @@ def client(region: str | None, endpoint_url: str | None) -> Any:  # noqa: ANN401
     try:
         import boto3  # noqa: PLC0415 - an extra
         from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, NoRegionError  # noqa: PLC0415
     except ImportError:
         message = "sealing through KMS needs boto3: install casemate[kms]"
         raise KmsError(message) from None
     settings = Config(connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 2})
     try:
         return boto3.client("kms", region_name=region, endpoint_url=endpoint_url, config=settings)
+    except NoRegionError:
+        message = "which region is KMS in? Give --region NAME, or set AWS_REGION"
+        raise KmsError(message) from None
     except (BotoCoreError, ValueError) as error:
         raise KmsError(str(error)) from None
 

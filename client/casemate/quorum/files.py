@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cbor2
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from casemate.errors import shown
 from casemate.quorum.errors import QuorumError
 from casemate.quorum.statements import CREDENTIAL, POLICY, QUORUM, RESUME, read_approval
 
@@ -96,7 +97,7 @@ def _check_key(text: str) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(text))
     except ValueError:
-        message = f"{text[:64]!r}: expected an Ed25519 public key, 64 hexadecimal digits"
+        message = f"{shown(text)} ({len(text)} characters): expected an Ed25519 public key, 64 hexadecimal digits"
         raise QuorumError(message) from None
 
 

@@ -55,6 +55,8 @@ class Report:
         yield f"{document['deployment']} version {document['version']}: intents live at most {age} ms"
         yield f"{len(compiled.canonical)} bytes compiled, sha256 {compiled.digest}"
         yield duty_line(document["duty"])
+        for engine in self.engines:
+            yield f"engine {engine['name']}: public key {engine.get('public_key', 'none')}, {', '.join(engine['accounts'])}"
         for account in self.accounts:
             yield ""
             yield f"{account['name']} ({account['venue']}, {account['environment']}, {account['margin_mode']})"
@@ -88,6 +90,12 @@ def check(compiled: Compiled) -> Report:
     warnings = [f"{account['name']}: {text}" for account in accounts for text in _warnings(account)]
     used = {name for engine in compiled.document["engines"] for name in engine["accounts"]}
     warnings += [f"{account['name']}: no engine has it" for account in accounts if account["name"] not in used]
+    warnings += [
+        f"{engine['name']}: no public_key: it can never open a session, and no enclave but the development stand-in"
+        " takes an order of it"
+        for engine in compiled.document["engines"]
+        if "public_key" not in engine
+    ]
     notes = [f"{account['name']}: {text}" for account in accounts for text in _notes(account)]
     return Report(
         [summary(account) for account in accounts],

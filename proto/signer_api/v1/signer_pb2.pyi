@@ -211,7 +211,7 @@ class SessionOpened(_message.Message):
     def __init__(self, handle: _Optional[bytes] = ..., message: _Optional[bytes] = ...) -> None: ...
 
 class EnclaveStatus(_message.Message):
-    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift", "quorum", "quorum_generation", "ended")
+    __slots__ = ("phase", "policy_version", "policy_digest", "halts", "accounts", "unauthenticated", "judged", "refused", "clock", "gc", "boot_key", "head", "duty", "clock_drift", "quorum", "quorum_generation", "provisioned", "ended")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +228,7 @@ class EnclaveStatus(_message.Message):
     CLOCK_DRIFT_FIELD_NUMBER: _ClassVar[int]
     QUORUM_FIELD_NUMBER: _ClassVar[int]
     QUORUM_GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     ENDED_FIELD_NUMBER: _ClassVar[int]
     phase: Phase
     policy_version: int
@@ -245,8 +246,9 @@ class EnclaveStatus(_message.Message):
     clock_drift: int
     quorum: bytes
     quorum_generation: int
+    provisioned: _containers.RepeatedScalarFieldContainer[str]
     ended: str
-    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ..., quorum: _Optional[bytes] = ..., quorum_generation: _Optional[int] = ..., ended: _Optional[str] = ...) -> None: ...
+    def __init__(self, phase: _Optional[_Union[Phase, str]] = ..., policy_version: _Optional[int] = ..., policy_digest: _Optional[bytes] = ..., halts: _Optional[_Iterable[_Union[Halt, _Mapping]]] = ..., accounts: _Optional[_Iterable[str]] = ..., unauthenticated: _Optional[bool] = ..., judged: _Optional[int] = ..., refused: _Optional[int] = ..., clock: _Optional[int] = ..., gc: _Optional[_Union[GcPauses, _Mapping]] = ..., boot_key: _Optional[bytes] = ..., head: _Optional[_Union[SignedHead, _Mapping]] = ..., duty: _Optional[_Union[DutyStatus, _Mapping]] = ..., clock_drift: _Optional[int] = ..., quorum: _Optional[bytes] = ..., quorum_generation: _Optional[int] = ..., provisioned: _Optional[_Iterable[str]] = ..., ended: _Optional[str] = ...) -> None: ...
 
 class DutyStatus(_message.Message):
     __slots__ = ("required", "sequence", "not_after", "accounts", "retired")
