@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cbor2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.audit import journal, live, view
+from casemate.audit import export, journal, live, view, witness
 from casemate.audit.audit import Expected, audit
 from casemate.audit.check import MOST_TAIL, Problem
 from casemate.audit.errors import BadFile
-from casemate.audit.evidence import Boot, Claim, Evidence
+from casemate.audit.evidence import Boot, Claim, Evidence, together
 from casemate.audit.forms import HEAD_TAG
 from casemate.audit.witness import Seen
+from casemate.cli.main import main
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import signer_pb2
 from tests.audit.audit_rig import Story, tell
@@ -24,7 +28,6 @@ from tests.session.session_rig import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from casemate.audit.audit import Audit
 
@@ -247,7 +250,8 @@ def _from(path: Path) -> Audit:
         "INSERT INTO orders VALUES ('main', 'id', 1, 1, 1); INSERT INTO events VALUES (1, 9, x'ffffff')",
         "INSERT INTO orders VALUES ('main', 'id', 1, 1, 1); INSERT INTO events VALUES (1, 9, 'text')",
         "INSERT INTO orders VALUES (1, 2, 3, 1, 1); INSERT INTO events VALUES (1, 'now', x'')",
-        "DROP TABLE boots; CREATE VIEW boots AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
+        "DROP TABLE boots;"  # noqa: ISC004 - one script
+        " CREATE VIEW boots AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r)"
         " SELECT n AS number, x'00' AS boot, n AS since, x'' AS document FROM r",
         "PRAGMA user_version = 99",
         "DROP TABLE heads",
@@ -291,7 +295,7 @@ def test_s9_a_gateway_is_audited_page_by_page_and_told_nothing_on_trust() -> Non
 def test_s9_a_gateway_that_repeats_itself_is_not_followed() -> None:
     calls = 0
 
-    def ask(boot: bytes, start: int, limit: int) -> dispatch_pb2.StoredReceipts:
+    def ask(boot: bytes, _: int, limit: int) -> dispatch_pb2.StoredReceipts:
         nonlocal calls
         calls += 1
         assert calls < 50
@@ -302,3 +306,86 @@ def test_s9_a_gateway_that_repeats_itself_is_not_followed() -> None:
         return page
 
     assert Problem.ORDER in kinds(audit(live.fetch(ask), pins(), STORY.witness))
+
+
+_DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "line", [_DEEP, "1", "[]", "{}", '{"seen": 1}', '{"seen": true, "head": "", "signature": "00"}', "9" * 5000, "\x00"]
+)
+def test_s9_a_witness_file_or_an_export_made_by_hand_is_no_crash(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "file"
+    path.write_text(f"{line}\n")
+    with pytest.raises(BadFile):
+        witness.read(path)
+    with pytest.raises(BadFile):
+        export.read(path)
+    path.write_text(f'{{"format": "casemate.export.v1"}}\n{line}\n')
+    with pytest.raises(BadFile):
+        export.read(path)
+
+
+def test_s9_two_heads_of_one_receipt_are_a_fork_whichever_comes_first() -> None:
+    made, _ = STORY.heads[1]
+    other = cbor2.dumps(cbor2.loads(made) | {"hash": bytes(32)}, canonical=True)
+    signature = STORY.rig.sessions.keys.receipts.sign(HEAD_TAG + other)
+    outcome = STORY.audited(seen=[Seen(0, other, signature), *STORY.witness])
+    assert kinds(outcome) == {Problem.FORK}
+
+
+def test_s9_time_that_goes_back_is_found_under_a_good_head() -> None:
+    time = cbor2.loads(STORY.receipts[-1])["time"]
+    for back, found in ((1, {Problem.TIME}), (0, set())):
+        boot = signed(STORY, hang(STORY.receipts, time=time - back))
+        assert kinds(STORY.audited(boot)) == found
+
+
+def test_s9_a_boots_receipt_stands_first_and_nowhere_else() -> None:
+    said = cbor2.loads(STORY.receipts[0])
+    again = {key: cbor2.loads(hang(STORY.receipts))[key] for key in ("seq", "prev", "time")}
+    boot = signed(STORY, cbor2.dumps(said | again | {"policy": 1}, canonical=True))
+    assert kinds(STORY.audited(boot)) == {Problem.BOOT}
+    first = cbor2.dumps({**said, "kind": "other"}, canonical=True)
+    assert Problem.BOOT in kinds(STORY.audited(STORY.boot([first])))
+    for name, value in (("format", "other"), ("boot", bytes(32))):
+        first = cbor2.dumps({**said, name: value}, canonical=True)
+        assert Problem.BOOT in kinds(STORY.audited(STORY.boot([first])))
+
+
+def test_s9_findings_of_one_kind_are_told_up_to_twenty_and_then_counted() -> None:
+    outcome = STORY.audited(STORY.boot(heads=[(b"", b"")] * 25))
+    shown = text(outcome).splitlines()
+    assert sum(line.startswith("WRONG head: one of") for line in shown) == 20
+    assert any(line.startswith("WRONG head: 5 more") for line in shown)
+
+
+def test_s9_two_hosts_with_one_witness_are_audited_together_and_their_boots_are_no_twins() -> None:
+    twin = tell()
+    seen = [*STORY.witness, *twin.witness]
+    alone = audit(Evidence([STORY.boot()], {}), pins(), seen)
+    assert kinds(alone) == {Problem.TRUNCATED}
+    parts = [Evidence([STORY.boot()], {}), Evidence([twin.boot()], {})]
+    assert audit(together(parts), pins(), seen).sound
+    assert kinds(audit(together([Evidence([STORY.boot(), twin.boot()], None)]), pins(), seen)) == {Problem.TWINS}
+    assert together([parts[0], Evidence([], None)]).sent is None
+
+
+def test_s9_the_command_takes_a_file_of_each_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    twin = tell()
+    files, root, heads = [], tmp_path / "root.pem", tmp_path / "witness"
+    for name, story in (("a", STORY), ("b", twin)):
+        files.append(str(tmp_path / name))
+        with Path(files[-1]).open("w") as file:
+            export.write(Evidence([story.boot()], None), file, lambda *_: None)
+        for each in story.witness:
+            witness.append(heads, each)
+    root.write_bytes(STORY.rig.chain.root.public_bytes(Encoding.PEM))
+    options = ["--witness", str(heads), "--root", str(root), "--pcr", f"0={STORY.rig.measurements[0].hex()}"]
+    assert main(["audit", "verify", *files, *options]) == 0
+    assert "The chain holds" in capsys.readouterr().out
+    assert main(["audit", "verify", files[0], *options]) == 1
+    assert main(["audit", "verify", *files, *options[2:]]) == 1
+    assert main(["audit", "verify", *files, *options, "--day", "1970-01-01", "--json"]) == 0
+    shown = capsys.readouterr().out
+    assert json.loads(shown[shown.rindex("\n{\n") :])["table"] == []

@@ -185,8 +185,8 @@ async def test_s13_a_slow_host_does_not_take_anothers_duty_away(tmp_path: Path) 
         slow = officer._gateways[1]
         slow._timeout, slow._boot = 0.3, b""
 
-        async def dawdle(*_: Any, timeout: float = 0.0) -> bytes:
-            waited.append(timeout)
+        async def dawdle(*_: Any, **said: Any) -> bytes:
+            waited.append(said["timeout"])
             await asyncio.sleep(0.2)
             return made.hosts["b"].answers["Checkpoint"][-1]
 

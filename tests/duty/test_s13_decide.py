@@ -132,3 +132,37 @@ def test_a_holder_that_refuses_makes_room_for_another_only_after_its_grant() -> 
     both = [seen(one, late, refused="signature"), seen(two, late, "b")]
     decision = decide(state, both, TERMS, late)
     assert [send.boot for send in decision.sends] == [two.key]
+
+
+def test_s13_looking_alone_sends_nothing_and_uses_no_number() -> None:
+    one = Enclave(0, 0)
+    decision = decide(State(deployment="rig"), [seen(one, START)], TERMS, START, Wishes(fresh=True, look_only=True))
+    assert (decision.sends, decision.state.sequence, decision.state.holder) == ((), 0, b"")
+    assert one.key in decision.state.boots
+    assert free_from(State(deployment="rig"), one.key, MARGIN) == 0
+
+
+def test_s13_a_retirement_is_sent_as_it_was_until_its_time_is_over() -> None:
+    one = Enclave(0, 0)
+    wish = Wishes(retire=frozenset({"a"}))
+    first = decide(_granted(one), [seen(one, START)], TERMS, START, wish)
+    again = decide(first.state, [seen(one, START + SECOND)], TERMS, START + SECOND)
+    assert again.sends == first.sends
+    late = START + TERMS.length
+    anew = decide(again.state, [seen(one, late)], TERMS, late)
+    assert anew.sends[0].what.sequence > first.sends[0].what.sequence
+
+
+def test_s13_a_lower_number_of_somebody_elses_grant_moves_neither_number_nor_holder() -> None:
+    one, two = Enclave(0, 0), Enclave(1, 0)
+    state = _granted(one)
+    state = replace(state, sequence=50)
+    given = Grant(
+        sequence=3, head=(0, bytes(32)), accounts=("main",), share=(1, 4), policy_version=1,
+        not_before=START, not_after=START + 500 * SECOND, halts=(),
+    )  # fmt: skip
+    two.grant, two.sequence = given, 3
+    decision = decide(state, [seen(one, START), seen(two, START, "b")], TERMS, START)
+    assert (decision.state.sequence, decision.state.holder) == (50, one.key)
+    assert Alarm.UNKNOWN_GRANT in [each.alarm for each in decision.alarms]
+    assert free_from(decision.state, one.key, 0) == given.not_after

@@ -97,7 +97,7 @@ def _audited(tmp_path: Path, told: dict[str, Any]) -> None:
     journal = tmp_path / "stack" / "journal.db"
     code, found = _audit(journal, *pins, "--witness", tmp_path / "w")
     assert (code, found["findings"]) == (0, [])
-    assert found["host_claims"] == {"sent": 2, "without_receipt": 0, "signed_not_sent": 0}
+    assert found["host_claims"] == {"sent": 2, "without_receipt": 0, "in_unsigned_tail": 0, "signed_not_sent": 0}
     code, found = _audit(journal, *pins)
     assert (code, found["truncation"], found["findings"]) == (1, "not checked", [])
     export = tmp_path / "export.jsonl"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from casemate_mock.kms.front import MockKms
-from casemate_mock.kms.policy import MalformedPolicy
+from casemate_mock.kms.policy import MalformedPolicy, allows, request_keys
 from casemate_mock.nitro import EnvelopeForm, FakeChain, measure
 from casemate_mock.nitro.forge import MEASUREMENTS, NOW_MS, Forge
 from enclave_signer.nitro.cms import Recipient
@@ -170,12 +170,39 @@ def test_encryption_contexts_can_be_demanded_and_a_denial_wins() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wanted", "holds"),
+    [("main", True), ("m*", True), ("ma?n", True), ("[m]ain", False), ("m.*", False), ("*x", False)],
+)
+def test_a_likeness_knows_star_and_question_mark_and_nothing_else(wanted: str, holds: bool) -> None:  # noqa: FBT001
+    text = json.dumps(
+        {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Action": "kms:Decrypt",
+                    "Condition": {"StringLike": {"kms:EncryptionContext:account": wanted}},
+                }
+            ]
+        }
+    )
+    assert allows(text, "kms:Decrypt", request_keys(None, {"account": "main"})) == holds
+    bracketed = json.dumps({"Statement": [{"Effect": "Allow", "Action": "kms:[D]ecrypt"}]})
+    assert not allows(bracketed, "kms:Decrypt", {})
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
         "[]",
         '{"Statement": [{"Effect": "Perhaps", "Action": "kms:*"}]}',
         '{"Statement": {"Effect": "Allow"}}',
+        '{"Statement": [{"Effect": "Allow", "NotAction": "kms:Encrypt"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "NotPrincipal": {"AWS": "*"}}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "Resource": "arn:aws:kms:us-east-1:1:key/other"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "NotResource": "*"}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "Condition": {"StringEqualsIfExists": {}}}]}',
+        '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "Condition": {"ForAllValues:StringEquals": {}}}]}',
         '{"Statement": [{"Effect": "Allow", "Action": "kms:*", "Condition": {"DateLessThan": {}}}]}',
     ],
 )

@@ -68,7 +68,7 @@ def audit(
     heads = _by_boot(seen or ())
     unmatched: dict[bytes, Claim] = dict(evidence.sent or {})
     signed: dict[bytes, None] = {}
-    reports = []
+    reports: list[Report] = []
     done, of = 0, sum(boot.stored for boot in evidence.boots)
     for boot in evidence.boots:
         before = done
@@ -87,7 +87,7 @@ def audit(
     findings = [finding for report in reports for finding in report.findings]
     in_tail = unmatched.keys() & {intent for report in reports for intent in report.vouched_by_nobody}
     without = [claim for intent, claim in unmatched.items() if intent not in in_tail]
-    findings += _others(heads) + _twins(reports) + _claims(without, evidence.boots, reports)
+    findings += _others(heads) + _twins(reports, evidence.boots) + _claims(without, evidence.boots, reports)
     if 0 not in expected.pcrs:
         text = "PCR0 is not pinned, so any enclave's document would do: give --pcr 0=HEX"
         findings.append(Finding(Problem.NOT_ATTESTED, text))
@@ -154,12 +154,16 @@ def _others(heads: Mapping[bytes, Sequence[Seen]]) -> list[Finding]:
     ]
 
 
-def _twins(reports: Sequence[Report]) -> list[Finding]:
+def _twins(reports: Sequence[Report], boots: Sequence[Boot]) -> list[Finding]:
     """Return boots whose times overlap: one host has one enclave at a time."""
     found = []
-    spans = sorted((report.begun, report.ended, report.boot) for report in reports if report.receipts)
-    for (_, ended, one), (begun, _, other) in pairwise(spans):
-        if begun < ended:
+    spans = sorted(
+        (boot.host, report.begun, report.ended, report.boot)
+        for report, boot in zip(reports, boots, strict=True)
+        if report.receipts
+    )
+    for (host, _, ended, one), (another, begun, _, other) in pairwise(spans):
+        if host == another and begun < ended:
             found.append(Finding(Problem.TWINS, f"boots {one[:16]} and {other[:16]} ran at the same time", other))
     return found
 

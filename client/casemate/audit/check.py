@@ -63,7 +63,8 @@ class Finding:
 class Report:
     """What one boot's chain came to. ``signed_to`` is the last receipt under a good head, None without one.
 
-    ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at the end no head covers: nobody signed them, what they charge counts as spent.
+    ``witnessed_to`` is the last receipt that the witness saw a good head of. ``tail`` is how many receipts at the end
+    no head covers: nobody signed them, what they charge counts as spent.
     """
 
     boot: str
@@ -157,7 +158,8 @@ class _Walk:
         # The last receipt that was sound, and the sequence expected next.
         self._before: Receipt | None = None
         self._next = 0
-        self._policy, self._digest = 0, b""
+        self._policy = 0
+        self._digest: object = b""
         self._retired = False
 
     def walk(self, receipts: Iterator[tuple[int, bytes]], show: Callable[[int], None]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class Boot(NamedTuple):
     """One boot of an enclave, as somebody stored it. Nothing here is checked.
 
     ``receipts`` yields (number, bytes) in the order of the numbers that the store gives; ``stored`` is how many, and
-    ``heads`` are (bytes, signature). ``since`` is when the host first met the boot, nanoseconds UTC.
+    ``heads`` are (bytes, signature). ``since`` is when the host first met the boot, nanoseconds UTC. ``host`` tells
+    the hosts of several journals apart.
     """
 
     key: bytes
@@ -21,6 +22,7 @@ class Boot(NamedTuple):
     stored: int
     receipts: Callable[[], Iterator[tuple[int, bytes]]]
     heads: list[tuple[bytes, bytes]]
+    host: int = 0
 
 
 class Claim(NamedTuple):
@@ -37,3 +39,13 @@ class Evidence(NamedTuple):
 
     boots: list[Boot]
     sent: Mapping[bytes, Claim] | None
+
+
+def together(parts: Sequence[Evidence]) -> Evidence:
+    """Return what several hosts stored: one witness sees them all."""
+    boots = [boot._replace(host=host) for host, part in enumerate(parts) for boot in part.boots]
+    claims = [part.sent for part in parts]
+    sent: dict[bytes, Claim] = {}
+    for each in claims:
+        sent |= each or {}
+    return Evidence(boots, None if None in claims else sent)

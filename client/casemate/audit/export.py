@@ -93,7 +93,7 @@ def _take(path: Path, number: int, line: str, boots: list[Boot]) -> None:
         else:
             boots[-1].heads.append((bytes.fromhex(said["head"]), bytes.fromhex(said["signature"])))
             known = True
-    except (ValueError, TypeError, KeyError, IndexError):
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         known = False
     if not known:
         what = "neither a journal nor an export" if number == 1 else f"line {number}: not a line of an export"

@@ -109,8 +109,7 @@ class _Receipts:
 
     def __call__(self) -> Iterator[tuple[int, bytes]]:
         sql = "SELECT sequence, receipt FROM receipts WHERE boot = ? ORDER BY sequence"
-        for sequence, receipt in _rows(self._connection, "receipts", sql, self._key):
-            yield sequence, receipt
+        return ((row[0], row[1]) for row in _rows(self._connection, "receipts", sql, self._key))
 
 
 def _count(connection: sqlite3.Connection, key: bytes) -> int:

@@ -67,7 +67,7 @@ def _line(path: Path, number: int, line: str) -> Seen:
     try:
         said: Any = json.loads(line)
         seen = Seen(said["seen"], bytes.fromhex(said["head"]), bytes.fromhex(said["signature"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         seen = None
     if seen is None or type(seen.seen) is not int or len(seen.signature) != SIGNATURE_BYTES:
         message = f"{path}: line {number}: not a witness's line"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from casemate.attest_cli import pcr_option, root_option
 from casemate.audit import export, journal, live, view, witness
 from casemate.audit.audit import Audit, Expected, audit
+from casemate.audit.evidence import together
 from casemate.cli import connection
 from casemate.cli.output import DONE, NO, print_json, print_lines, progress
 from casemate.cli.usage import UsageError
@@ -44,8 +45,9 @@ def add_audit(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers ha
 def _add_verify(inner: Any) -> None:  # noqa: ANN401 - as above
     parser = inner.add_parser("verify", help="check chain, signatures, attestation and witness", description=_VERIFY)
     parser.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="a journal or an export; without it, what --gateway shows"
-    )
+        "file", nargs="*", type=Path, metavar="FILE",
+        help="a journal or an export, of every host that the witness saw; without any, what --gateway shows",
+    )  # fmt: skip
     parser.add_argument(
         "--witness",
         type=Path,
@@ -94,7 +96,7 @@ def _day(text: str) -> int:
 def verify(arguments: argparse.Namespace) -> int:
     """Check everything; 0 only if nothing is wrong and nothing was left unchecked."""
     seen = None if arguments.witness is None else witness.read(arguments.witness)
-    with _evidence(arguments) as evidence, progress("receipts") as show:
+    with _evidences(arguments) as evidence, progress("receipts") as show:
         outcome = audit(evidence, _expected(arguments), seen, show)
     span = None if arguments.day is None else (arguments.day, arguments.day + _DAY_NS)
     _print(outcome, span, as_json=arguments.json)
@@ -110,7 +112,7 @@ def _print(outcome: Audit, span: tuple[int, int] | None, *, as_json: bool) -> No
 
 def export_(arguments: argparse.Namespace) -> int:
     """Copy everything out."""
-    with _evidence(arguments) as evidence, progress("receipts") as show:
+    with _evidence(arguments, arguments.file) as evidence, progress("receipts") as show:
         try:
             with arguments.output.open("x", encoding="utf-8") as file:
                 export.write(evidence, file, show)
@@ -129,12 +131,18 @@ def _expected(arguments: argparse.Namespace) -> Expected:
 
 
 @contextlib.contextmanager
-def _evidence(arguments: argparse.Namespace) -> Iterator[Evidence]:
-    if arguments.file is None:
+def _evidences(arguments: argparse.Namespace) -> Iterator[Evidence]:
+    with contextlib.ExitStack() as stack:
+        yield together([stack.enter_context(_evidence(arguments, file)) for file in arguments.file or [None]])
+
+
+@contextlib.contextmanager
+def _evidence(arguments: argparse.Namespace, file: Path | None) -> Iterator[Evidence]:
+    if file is None:
         with connection.connect(arguments) as gateway:
             yield live.fetch(gateway.receipts)
-    elif journal.is_journal(arguments.file):
-        with journal.opened(arguments.file) as evidence:
+    elif journal.is_journal(file):
+        with journal.opened(file) as evidence:
             yield evidence
     else:
-        yield export.read(arguments.file)
+        yield export.read(file)

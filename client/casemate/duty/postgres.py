@@ -145,7 +145,8 @@ class PostgresStore:
 
     def _cut(self) -> None:
         """End the connection under whoever waits for it."""
-        with contextlib.suppress(self._psycopg.Error, AttributeError, OSError), socket.socket(
-            fileno=os.dup(self._connection.fileno())
-        ) as connection:
+        with (
+            contextlib.suppress(self._psycopg.Error, AttributeError, OSError),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as connection,
+        ):
             connection.shutdown(socket.SHUT_RDWR)

@@ -7,8 +7,8 @@ is made: a policy that is half understood would be worse than none.
 
 from __future__ import annotations
 
-import fnmatch
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -18,14 +18,24 @@ PCR_KEYS: Final = "kms:RecipientAttestation:PCR"
 IMAGE_KEY: Final = "kms:RecipientAttestation:ImageSha384"
 CONTEXT_KEYS: Final = "kms:EncryptionContext:"
 
+
+def like(found: str, wanted: str) -> bool:
+    """Say whether * and ? match; no other sign means anything to IAM."""
+    parts = (".*" if each == "*" else "." if each == "?" else re.escape(each) for each in wanted)
+    return re.fullmatch("".join(parts), found, re.DOTALL) is not None
+
+
 # (what the request has, what the policy names) -> whether it holds.
 _OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "StringEquals": lambda found, wanted: found == wanted,
     "StringEqualsIgnoreCase": lambda found, wanted: found.lower() == wanted.lower(),
-    "StringLike": fnmatch.fnmatchcase,
+    "StringLike": like,
 }
 _NEGATED: Final = {"StringNotEquals": "StringEquals", "StringNotEqualsIgnoreCase": "StringEqualsIgnoreCase"}
 _NULL: Final = "Null"
+# Others (NotAction, NotPrincipal, NotResource) turn a statement's meaning round.
+_ELEMENTS: Final = frozenset({"Sid", "Effect", "Principal", "Action", "Resource", "Condition"})
+_EVERYTHING: Final = ("*", ["*"])
 
 
 class MalformedPolicy(ValueError):
@@ -46,6 +56,12 @@ def check(policy: str) -> None:
     for statement in _statements(policy):
         if statement.get("Effect") not in ("Allow", "Deny") or "Action" not in statement:
             message = "a statement needs Effect (Allow or Deny) and Action"
+            raise MalformedPolicy(message)
+        if unknown := statement.keys() - _ELEMENTS:
+            message = f"{min(unknown)} is not known to this stand-in"
+            raise MalformedPolicy(message)
+        if statement.get("Resource", "*") not in _EVERYTHING:
+            message = "Resource: in a key policy that is *, this key"
             raise MalformedPolicy(message)
         for operator in statement.get("Condition", {}):
             if operator not in {*_OPERATORS, *_NEGATED, _NULL}:
@@ -73,7 +89,7 @@ def _statements(policy: str) -> list[dict[str, Any]]:
 
 
 def _is_about(statement: Mapping[str, Any], action: str) -> bool:
-    return any(fnmatch.fnmatchcase(action.lower(), each.lower()) for each in _listed(statement["Action"]))
+    return any(like(action.lower(), each.lower()) for each in _listed(statement["Action"]))
 
 
 def _holds(statement: Mapping[str, Any], keys: Mapping[str, str]) -> bool:

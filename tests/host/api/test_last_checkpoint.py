@@ -7,13 +7,13 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-import pytest
-
 from host_dispatch.api.duty import LastCheckpoint
 from signer_api.v1 import signer_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 async def test_two_checkpoints_kept_at_once_leave_the_later_one_whole(
