@@ -152,7 +152,7 @@ def duty_status(arguments: argparse.Namespace) -> int:
     """Show the state: 0 if a boot holds duty."""
     state = _read(_config(arguments.config))
     holder = state.boots.get(state.holder)
-    done = holder is not None and bool(holder.taken) and not holder.retired and time.time_ns() < holder.until
+    done = holder is not None and not holder.retired and time.time_ns() < holder.witnessed.until
     return _said(arguments, state, done=done)
 
 
@@ -258,6 +258,7 @@ def _boot(boot: Boot) -> dict[str, Any]:
         "granted": boot.grant.sequence if boot.grant else 0,
         "taken": boot.taken,
         "until": boot.until,
+        "in_force_until": boot.witnessed.until,
         "retired": boot.retired,
         "forked": boot.forked,
     }
@@ -267,10 +268,14 @@ def _lines(state: State) -> list[str]:
     now = time.time_ns()
     lines = [f"deployment {state.deployment}: last number {state.sequence}"]
     for key, boot in state.boots.items():
-        left = (boot.until - now) / _SECOND
-        duty = (
-            "retired" if boot.retired else "forked" if boot.forked else f"{left:.1f} s left" if left > 0 else "no duty"
-        )
+        duty = "retired" if boot.retired else "forked" if boot.forked else _left(boot, now)
         mark = "*" if key == state.holder else " "
         lines.append(f"{mark} {key.hex()[:16]} behind {boot.gateway}: {duty}, receipt {boot.witnessed.seq} witnessed")
     return lines
+
+
+def _left(boot: Boot, now: int) -> str:
+    """By what its own signature shows: a grant that was sent may have been refused."""
+    if now < boot.witnessed.until:
+        return f"{(boot.witnessed.until - now) / _SECOND:.1f} s left"
+    return "no duty: its grant was not seen in force" if now < boot.until else "no duty"

@@ -97,8 +97,9 @@ def read_checkpoint(data: bytes, signature: bytes, deployment: str, boot: bytes)
             until=0 if grant is None else _whole(grant["not_after"]),
             covered=() if grant is None else tuple(_text(each) for each in grant["accounts"]),
             halts=halts,
+            used=_whole(said["sequences"].get("duty", 0)),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         message = "the checkpoint lacks what it must say"
         raise BadBytes(message) from None
 
