@@ -11,7 +11,7 @@ import pytest
 
 from casemate.audit import witness
 from casemate.duty import forms
-from casemate.duty.errors import Held, StateLost
+from casemate.duty.errors import Held, NotFresh, StateLost
 from casemate.duty.officer import granted
 from casemate.duty.store import FileStore
 from signer_api.v1 import signer_pb2
@@ -280,7 +280,7 @@ async def test_s13_fresh_is_refused_where_somebody_held_duty(tmp_path: Path) -> 
         async with on_duty(made, fresh=True):
             pass
         officer = made.desk.officer(fresh=True)
-        with pytest.raises(StateLost, match="--fresh"):
+        with pytest.raises(NotFresh, match="--fresh"):
             await officer.begin()
         await officer.close()
 
@@ -289,6 +289,20 @@ async def test_s13_without_history_and_without_fresh_every_limit_starts_full_and
     async with world(tmp_path) as made, on_duty(made):
         assert made.verdict("a") not in {"", "duty"}
         assert "STARTS_FULL" in made.desk.alarms()
+
+
+async def test_s13_the_alarm_of_full_limits_stands_until_they_open(tmp_path: Path) -> None:
+    async with world(tmp_path) as made, on_duty(made) as officer:
+        boot = officer.state.boots[officer.state.holder]
+        opens = boot.witnessed.full_until
+        assert opens > made.clock.now
+        while made.clock.now + 20 * SECOND < opens:
+            made.clock.now += 20 * SECOND
+            await officer.round()
+            assert not any('"ended"' in line and "STARTS_FULL" in line for line in made.desk.lines)
+        made.clock.now = opens
+        await officer.round()
+        assert any('"ended"' in line and "STARTS_FULL" in line for line in made.desk.lines)
 
 
 async def test_s9_heads_are_witnessed_in_the_form_that_the_audit_reads(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from casemate.cli.output import DONE, NO, note, print_json, print_lines
 from casemate.cli.usage import UsageError
 from casemate.duty.config import load
-from casemate.duty.errors import ConfigError, Held, StateLost
+from casemate.duty.errors import ConfigError, Held, NotFresh, StateLost
 from casemate.duty.gateway import Gateway
 from casemate.duty.officer import Officer, granted
 from casemate.duty.reports import Reporter
@@ -23,7 +23,7 @@ from casemate.quorum.keys import new_key
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from casemate.duty.config import Config
     from casemate.duty.model import Boot, Decision, State
@@ -99,7 +99,8 @@ def duty_keygen(arguments: argparse.Namespace) -> int:
 def duty_run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT: 0. The state held or lost: 1."""
     config = _config(arguments.config)
-    return asyncio.run(_run(config, _reporter(as_json=arguments.log_json), fresh=arguments.fresh))
+    with _fresh_or_usage():
+        return asyncio.run(_run(config, _reporter(as_json=arguments.log_json), fresh=arguments.fresh))
 
 
 async def _run(config: Config, reporter: Reporter, *, fresh: bool) -> int:
@@ -123,10 +124,19 @@ async def _run(config: Config, reporter: Reporter, *, fresh: bool) -> int:
     return DONE
 
 
+@contextlib.contextmanager
+def _fresh_or_usage() -> Iterator[None]:
+    try:
+        yield
+    except NotFresh as error:
+        raise UsageError(str(error)) from None
+
+
 def duty_grant(arguments: argparse.Namespace) -> int:
     """Grant once: 0 if the boot's own signature shows the grant in force."""
     config = _config(arguments.config)
-    done = asyncio.run(_until(config, granted, arguments.wait, fresh=arguments.fresh))
+    with _fresh_or_usage():
+        done = asyncio.run(_until(config, granted, arguments.wait, fresh=arguments.fresh))
     return _said(arguments, _read(config), done=done)
 
 

@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from casemate.duty.model import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 KEPT_BOOTS: Final = 64
 # What the enclave names when a grant says how to begin and is not the boot's first.
 _FIRST: Final = frozenset({"continues", "fresh"})
+_NS_IN_S: Final = 1_000_000_000
 _NOTHING: Final = Wishes()
 
 
@@ -197,6 +199,10 @@ class _Round:
             if (boot.grant or boot.taken) and each.boot != self.state.holder and not boot.retired:
                 self._superseded(each)
         holder = self.state.boots.get(self.state.holder)
+        if holder is not None and holder.witnessed.full_until > max(holder.witnessed.time, self._now):
+            at = datetime.fromtimestamp(holder.witnessed.full_until // _NS_IN_S + 1, UTC)
+            text = f"limits that started full are full until {at:%Y-%m-%dT%H:%M:%SZ}"
+            self._say(Alarm.STARTS_FULL, holder.gateway, text)
         if self._issued:
             # Whether it is taken shows at once, and is judged in the next round.
             return

@@ -66,7 +66,8 @@ class Checkpoint:
     """A verified checkpoint: its signed bytes, and what of it matters here.
 
     ``granted``: the grant in force, or 0; ``until``: its end; ``covered``: its accounts. ``used``: the latest number
-    that this boot has taken, of a grant that may have ended or of a retirement.
+    that this boot has taken, of a grant that may have ended or of a retirement. ``full_until``: when the last of the
+    limits opens that started full, or 0.
     """
 
     data: bytes
@@ -80,6 +81,7 @@ class Checkpoint:
     covered: tuple[str, ...] = ()
     halts: tuple[Halt, ...] = ()
     used: int = 0
+    full_until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "casemate.duty.state.v1"
 # What states that older versions wrote do not have: its default holds for them.
-_LATER: Final = {"used"}
+_LATER: Final = {"used", "full_until"}
 
 
 def state_text(state: State) -> str:
