@@ -30,7 +30,9 @@ _STOP_S = 5.0
 _TAIL = 4_000
 _LISTEN = re.compile(r"127\.0\.0\.1:(?P<port>[1-9][0-9]{0,4})")
 _DUTY = "duty"
-_WITHOUT_DUTY = "no officer grants duty any more: new orders are refused once its last grant has ended; the rest goes on"
+_WITHOUT_DUTY = (
+    "no officer grants duty any more: new orders are refused once its last grant has ended; the rest goes on"
+)
 _GATEWAY_SOCKET = "gateway.sock"
 _ENCLAVE_SOCKET = "enclave.sock"
 _SPARE = "credentials-spare.json"

@@ -175,7 +175,7 @@ def test_a_stack_goes_on_without_its_officer_and_says_which_other_part_ended(tmp
         with SyncGateway.connect(running.profile) as opened:
             order = resting("okx-spot", "okx", "BTC/USDT", "53000")
             assert opened.submit(order).state is OrderState.OPEN
-        with urllib.request.urlopen(running.ready["metrics"], timeout=10) as page:
+        with urllib.request.urlopen(running.ready["metrics"], timeout=10) as page:  # noqa: S310 - http to 127.0.0.1
             assert b"casemate" in page.read()
         assert json.loads(Path(running.ready["spare_credentials"]).read_text()).keys() == {
             account["name"] for account in running.accounts
@@ -195,7 +195,7 @@ def _soon(said: Callable[[], bool]) -> bool:
 
 
 def test_the_side_door_says_what_is_wrong_with_a_fault(stack: RunningStack) -> None:
-    with pytest.raises(ValueError, match="DROP_AFTERR.*DROP_AFTER"):
+    with pytest.raises(ValueError, match=r"DROP_AFTERR.*DROP_AFTER"):
         stack.script("okx", kind="DROP_AFTERR")
 
 

@@ -124,8 +124,8 @@ class Boot:
     """What is known of one boot.
 
     ``until``: when the last of all its grants ends. ``taken``: the latest grant that its own signature showed in force,
-    or 0. ``begun``: it, or its host, says that it has taken a first grant already. ``before``: whose place it took, where it
-    has been granted anything.
+    or 0. ``begun``: it, or its host, says that it has taken a first grant already. ``before``: whose place it took,
+    where it has been granted anything.
     """
 
     pcr0: bytes
