@@ -118,6 +118,9 @@ class PostgresStore:
     def close(self) -> None:
         """End the session, and the lock with it."""
         if self._connection is not None:
+            # The server notices the end of a session a little later than we do.
+            with contextlib.suppress(StateLost), self._translated():
+                self._connection.execute("select pg_advisory_unlock_all()")
             self._connection.close()
             self._connection = None
 
