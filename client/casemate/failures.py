@@ -13,6 +13,12 @@ from casemate import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# What gRPC's own server says of a method that nobody serves there, and what it means here.
+_GRPCS_WORD: Final = "Method not found!"
+_NOT_SERVED: Final = (
+    "nobody serves this call at this address: an engine's agent (casemate agent) takes orders alone, everything else"
+    " goes to the gateway (--gateway, --profile); or what answers is of another version"
+)
 _DETAILS: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "casemate"
 _BAD: Final = frozenset({"MALFORMED", "TOO_LARGE", "BAD_POLICY", "BAD_CREDENTIAL"})
@@ -70,6 +76,8 @@ def translate(failure: Failure, about: About) -> errors.CasemateError:
         return errors.DeadlineExceeded("no answer within the deadline", *about)
     if failure.code in _NOT_ALLOWED_CODES:
         return errors.NotAllowed(failure.code.name, failure.details)
+    if failure.code is grpc.StatusCode.UNIMPLEMENTED and failure.details == _GRPCS_WORD:
+        return errors.BadRequest(failure.code.name, _NOT_SERVED)
     if failure.code in _BEFORE_HANDLER:
         return errors.BadRequest(failure.code.name, failure.details)
     return errors.Disconnected(f"{failure.code.name}: {failure.details or 'no details'}", *about)

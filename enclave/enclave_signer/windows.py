@@ -82,6 +82,11 @@ class Window:
         self.spent += spent
         self.count += count
 
+    def opens(self, least: int) -> int:
+        """Return when the newest slot is released that holds at least as much or as many; 0 if none does."""
+        held = [slot for slot, spent, count in self.slots() if spent >= least or count >= least]
+        return (held[-1] + _KEPT) * self._slot_ns if held else 0
+
     @property
     def slot_ns(self) -> int:
         """Length of a slot in nanoseconds."""

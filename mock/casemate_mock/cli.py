@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from casemate_mock.config import demo_servers, demo_venue_config, read_venue_config
+from casemate_mock.config import demo_servers, demo_venue_config, read_venue_config, with_spare_keys
 from casemate_mock.serving import serve_venues, write_private
 from casemate_mock.stack import Stack, StackError, checked_directory, checked_listen, run_all
 from casemate_mock.venues.registry import VENUES
@@ -84,12 +84,19 @@ def _add_venue(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     venue.set_defaults(run=_run_venue)
     venues = commands.add_parser("venues", help="all simulated venues in one process")
     venues.add_argument("--credentials", type=Path, required=True, metavar="FILE", help="write the random keys here")
+    text = "write a second random key of each account here, good as well: to try a rotation"
+    venues.add_argument("--spare", type=Path, metavar="FILE", help=text)
     venues.add_argument("--seed", type=int, help="fix the venues' own ids")
     venues.set_defaults(run=_run_venues)
 
 
 def _directory(text: str) -> Path:
     return _said(checked_directory, Path(text))
+
+
+def _port(text: str) -> int:
+    _listen(f"127.0.0.1:{text}")
+    return int(text)
 
 
 def _listen(text: str) -> str:
@@ -120,6 +127,8 @@ def _add_all(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     everything.add_argument("--kms", action="store_true", help=text)
     text = "new orders need the grants of a duty officer, which runs as well"
     everything.add_argument("--duty", action="store_true", help=text)
+    text = "the host shows its metrics on 127.0.0.1:PORT/metrics"
+    everything.add_argument("--metrics", type=_port, metavar="PORT", help=text)
     everything.set_defaults(run=_run_all)
 
 
@@ -184,7 +193,13 @@ def _run_venues(arguments: argparse.Namespace) -> None:
     made = {server: demo_venue_config(server) for server in demo_servers()}
     credentials = {name: fields for _, accounts in made.values() for name, fields in accounts.items()}
     write_private(arguments.credentials, json.dumps({name: dict(fields) for name, fields in credentials.items()}))
-    asyncio.run(serve_venues({name: config for name, (config, _) in made.items()}, {}, arguments.seed))
+    configs = {name: config for name, (config, _) in made.items()}
+    if arguments.spare:
+        spared = {name: with_spare_keys(config, name) for name, config in configs.items()}
+        configs = {name: config for name, (config, _) in spared.items()}
+        spare = {name: dict(fields) for _, accounts in spared.values() for name, fields in accounts.items()}
+        write_private(arguments.spare, json.dumps(spare))
+    asyncio.run(serve_venues(configs, {}, arguments.seed))
 
 
 def _run_all(arguments: argparse.Namespace) -> None:
@@ -198,6 +213,7 @@ def _run_all(arguments: argparse.Namespace) -> None:
             authenticated=not arguments.unauthenticated,
             kms=arguments.kms,
             duty=arguments.duty,
+            metrics=arguments.metrics,
         )
         asyncio.run(run_all(stack, watch_stdin=not arguments.keep))
     finally:

@@ -8,7 +8,7 @@ import secrets
 import tomllib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -247,6 +247,14 @@ def demo_venue_config(server: str) -> tuple[VenueConfig, dict[str, Mapping[str, 
         settings=VenueSettings(),
     )
     return config, {name: pair.credential for name, pair in pairs.items()}
+
+
+def with_spare_keys(config: VenueConfig, server: str) -> tuple[VenueConfig, dict[str, Mapping[str, str]]]:
+    """The same venue with a second fresh key of each account, and these credentials."""
+    accounts = [account for account in DEMO_ACCOUNTS if account.server == server]
+    pairs = {account.name: random_key(account.venue, account.name) for account in accounts}
+    spared = replace(config, keys=(*config.keys, *(pair.venue for pair in pairs.values())))
+    return spared, {name: pair.credential for name, pair in pairs.items()}
 
 
 def demo_servers() -> tuple[str, ...]:

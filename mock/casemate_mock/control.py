@@ -114,9 +114,16 @@ async def _body(request: web.Request) -> Json:
     return body
 
 
+def _kind(name: str) -> FaultKind:
+    if name not in FaultKind.__members__:
+        message = f'kind "{name}": one of {", ".join(FaultKind.__members__)}'
+        raise ValueError(message)
+    return FaultKind[name]
+
+
 def _fault(item: Json) -> Fault:
     return Fault(
-        kind=FaultKind[item["kind"]],
+        kind=_kind(item["kind"]),
         method=item.get("method"),
         path=item.get("path"),
         delay_s=float(item.get("delay_s", 0)),

@@ -11,6 +11,7 @@ Enable it with ``pytest_plugins = ["casemate_mock.pytest_plugin"]`` in a conftes
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,8 +89,12 @@ class RunningStack:
     def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - plain JSON values
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.ready["control"] + path, data=data)  # noqa: S310 - http to 127.0.0.1
-        with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
-            return json.load(reply)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            message = f"{path}: {error.read().decode(errors='replace').strip()}"
+            raise ValueError(message) from None
 
     def _first_line(self) -> bytes:
         assert self._process.stdout is not None  # noqa: S101 - started with a pipe

@@ -29,8 +29,13 @@ _START_S = 30.0
 _STOP_S = 5.0
 _TAIL = 4_000
 _LISTEN = re.compile(r"127\.0\.0\.1:(?P<port>[1-9][0-9]{0,4})")
+_DUTY = "duty"
+_WITHOUT_DUTY = (
+    "no officer grants duty any more: new orders are refused once its last grant has ended; the rest goes on"
+)
 _GATEWAY_SOCKET = "gateway.sock"
 _ENCLAVE_SOCKET = "enclave.sock"
+_SPARE = "credentials-spare.json"
 # sockaddr_un has 108 bytes for a path, the last of them zero (unix(7)).
 _SOCKET_PATH_BYTES = 107
 
@@ -113,13 +118,15 @@ class Stack:
         authenticated: bool = True,
         kms: bool = False,
         duty: bool = False,
+        metrics: int | None = None,
     ) -> None:
         """`listen` adds a TCP address (plaintext, development only) to the host's unix socket.
 
         Without `rate_limits` the host does not hold orders back; the simulated venues do not mind. Engines open
         real sessions with keys that are made here and administrators approve, unless it is not `authenticated`: then
         the mock enclave believes everybody. Credentials are sealed to the attested key of the boot or, with
-        `kms`, through the mock KMS. With `duty` an officer grants it, and is the receipts' witness. ValueError for a
+        `kms`, through the mock KMS. With `duty` an officer grants it, and is the receipts' witness. `metrics` is a
+        port of 127.0.0.1 on which the host shows its metrics. ValueError for a
         directory or an address that cannot be used.
         """
         self.directory = checked_directory(directory)
@@ -130,6 +137,7 @@ class Stack:
         self._people: identities.Identities | None = None
         self._with_kms = kms and authenticated
         self._kms: tuple[str, ...] = ()
+        self._metrics = metrics
         self._with_duty = duty and authenticated
         self._children: list[Child] = []
         self._lock: int | None = None
@@ -164,7 +172,7 @@ class Stack:
             done = await ceremony
         finally:
             ceremony.cancel()
-        return self._summary(said) | trust | {"done": done}
+        return self._summary(said) | trust | self._with_key_service(kms) | {"done": done}
 
     async def restart_enclave(self) -> None:
         """End the enclave as a crash would, start another boot of it, and give it policy and credentials again.
@@ -182,15 +190,20 @@ class Stack:
         await self._ceremony()
 
     async def wait_for_end(self) -> None:
-        """Return never, unless a part ends: then raise StackError."""
+        """Return never, unless a part ends: then raise StackError. The duty officer's end is a drill: said, no more."""
         waiting = {asyncio.create_task(child.process.wait()): child for child in self._children}
         try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            while True:
+                done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for child in [waiting.pop(task) for task in done]:
+                    failure = child.failure(f"(pid {child.process.pid}) ended with code {child.process.returncode}")
+                    if child.name != _DUTY:
+                        raise failure
+                    sys.stderr.write(f"casemate-mock: {_WITHOUT_DUTY}\n{failure}\n")
+                    sys.stderr.flush()
         finally:
             for task in waiting:
                 task.cancel()
-        child = waiting[done.pop()]
-        raise child.failure(f"ended with code {child.process.returncode}")
 
     async def stop(self) -> None:
         """Stop all parts, the host first: it finishes what is in flight."""
@@ -237,6 +250,7 @@ class Stack:
 
     def _venue_arguments(self) -> list[str]:
         arguments = ["--credentials", str(self.directory / "credentials.json")]
+        arguments += ["--spare", str(self.directory / _SPARE)]
         return arguments if self._seed is None else [*arguments, "--seed", str(self._seed)]
 
     async def _start_kms(self, attestation: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -258,7 +272,7 @@ class Stack:
         text = officer.configuration(self.gateway, self._people.officer.key, DEPLOYMENT, accounts, attestation)
         config.write_text(text, encoding="utf-8")
         (self.directory / "duty").mkdir(mode=0o700, exist_ok=True)
-        await self._spawn("duty", "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
+        await self._spawn(_DUTY, "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
         return {"config": str(config), "witness": str(self.directory / officer.WITNESS), "share": officer.SHARE}
 
     def _ceremony_arguments(self) -> Iterator[str]:
@@ -297,6 +311,8 @@ class Stack:
         listen = [self.gateway, *([self._listen] if self._listen else [])]
         enclave = f"unix:{self.directory / _ENCLAVE_SOCKET}"
         text = host_config(self.directory, listen, enclave, venues, rate_limits=self._rate_limits, kms=kms)
+        if self._metrics is not None:
+            text += f'[metrics]\nlisten = "127.0.0.1:{self._metrics}"\n'
         config = self.directory / "host.toml"
         config.write_text(text, encoding="utf-8")
         return config
@@ -316,12 +332,20 @@ class Stack:
             },
         }
 
+    def _with_key_service(self, kms: Mapping[str, Any] | None) -> dict[str, Any]:
+        if kms is None:
+            return {}
+        key = f"alias/{key_service.ALIAS}"
+        return {"kms": {"endpoint_url": kms["endpoint_url"], "region": kms["region"], "key": key}}
+
     def _summary(self, said: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "gateway": self.gateway,
             **({"tcp": self._listen} if self._listen else {}),
             "venues": {name: entry["url"] for name, entry in said["venues"].items()},
             "control": said["control"],
+            **({} if self._metrics is None else {"metrics": f"http://127.0.0.1:{self._metrics}/metrics"}),
+            "spare_credentials": str(self.directory / _SPARE),
             "policy": str(self.directory / "policy.cbor"),
             "journal": str(self.directory / "journal.db"),
             "directory": str(self.directory),

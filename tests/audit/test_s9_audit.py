@@ -11,14 +11,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from casemate.audit import live, view
 from casemate.audit.audit import Expected, audit
 from casemate.audit.check import Problem
 from casemate.audit.evidence import Claim, Evidence
 from casemate.audit.forms import HEAD_TAG
 from casemate.audit.witness import Seen
 from casemate_mock.nitro import measure
+from dispatch_api.v1 import dispatch_pb2
+from signer_api.v1 import signer_pb2
 from tests.audit.audit_rig import Story, holds, tell
-from tests.session.session_rig import HOUR
+from tests.session.session_rig import HOUR, SECOND
 
 STORY = tell()
 OTHER = tell(start=HOUR)
@@ -179,3 +182,30 @@ def test_s9_a_sent_order_without_a_receipt_is_found() -> None:
 def test_bytes_that_are_no_receipt_are_malformed(data: bytes) -> None:
     made = [*STORY.receipts[:3], data, *STORY.receipts[4:]]
     assert Problem.MALFORMED in problems(STORY, STORY.boot(made))
+
+
+def test_s9_what_happened_beside_orders_is_told_with_its_names_and_by_the_day() -> None:
+    story = tell()
+    outcome = story.audited()
+    said = "\n".join(view.lines(outcome, None))
+    changes = view.as_json(outcome, None)["boots"][0]["changes"]
+    policy = next(each for each in changes if each["kind"] == "policy")
+    assert policy["details"]["version"] == 1
+    assert len(policy["details"]["digest"]) == 64
+    assert f"policy (receipt {policy['sequence']}): version 1, digest {policy['details']['digest'][:16]}..." in said
+    credential = next(each for each in changes if each["kind"] == "credential")
+    assert credential["details"]["account"] == "main"
+    day = 86_400 * SECOND
+    other = (policy["time"] - policy["time"] % day + 5 * day, policy["time"] - policy["time"] % day + 6 * day)
+    quiet = "\n".join(view.lines(outcome, other))
+    assert "policy (receipt" not in quiet
+    assert "nothing happened on" in quiet
+    assert view.as_json(outcome, other)["boots"][0]["changes"] == []
+
+
+def test_a_gateways_receipts_are_counted_by_its_head() -> None:
+    story = tell()
+    head = signer_pb2.SignedHead(head=story.heads[-1][0], signature=story.heads[-1][1])
+    page = dispatch_pb2.StoredReceipts(boot=story.key, boots=[story.key], head=head)
+    (boot,) = live.fetch(lambda *_: page).boots
+    assert 0 < boot.stored <= len(story.receipts)

@@ -11,9 +11,11 @@ import grpc.aio
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from casemate import errors
 from casemate.agent.server import SERVICE, Agent, CannotListen, checked_listen
 from casemate.agent.service import READS, SUBMITS
 from casemate.channel import Endpoint
+from casemate.failures import About, Failure, translate
 from dispatch_api.v1 import agent_pb2, dispatch_pb2
 from signer_api.v1 import intent_pb2, signer_pb2
 from tests.session.session_rig import SECOND, Rig
@@ -326,3 +328,11 @@ def test_an_enclave_that_is_not_the_pinned_one_gets_nothing(front: Front, tmp_pa
 
     asyncio.run(trade())
     assert "Submit" not in [name for name, _ in front.asked]
+
+
+def test_what_an_agent_does_not_serve_is_said_in_words() -> None:
+    failure = Failure(grpc.StatusCode.UNIMPLEMENTED, "Method not found!", ())
+    error = translate(failure, About())
+    assert isinstance(error, errors.BadRequest)
+    assert "casemate agent" in str(error)
+    assert "--gateway" in str(error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from casemate import OrderIntent, UnauthenticatedSealer
@@ -72,22 +74,47 @@ def _fields(intent: OrderIntent) -> dict[str, object]:
     return {name: getattr(intent, name) for name in OrderIntent.__slots__}
 
 
-def write_journal(path: Path, intents: list[tuple[int, Intent]], refused: tuple[int, ...] = ()) -> Path:
-    """A journal with these intents of engine mm-1 (docs/journal.md), some of them refused when they came."""
+def write_journal(
+    path: Path, intents: list[tuple[int, Intent]], refused: tuple[int, ...] = (), *, receipts: bool = True
+) -> Path:
+    """A journal with these intents of engine mm-1 (docs/journal.md), some of them refused when they came.
+
+    They came by a session, which names no engine: that is in the receipts.
+    """
     with contextlib.closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "CREATE TABLE events (sequence INTEGER PRIMARY KEY, time INTEGER, account TEXT, client_order_id TEXT,"
             " operation INTEGER, kind INTEGER, intent INTEGER, payload BLOB)"
         )
+        database.execute("CREATE TABLE receipts (boot BLOB, sequence INTEGER, receipt BLOB)")
         for index, (time, intent) in enumerate(intents):
-            request = Calls(UnauthenticatedSealer("mm-1"), lambda time=time: time).request(intent)  # type: ignore[misc]
+            request = Calls(UnauthenticatedSealer("session 7"), lambda time=time: time).request(intent)  # type: ignore[misc]
             row = (2 * index + 1, time, "", "", 1, 1, 2 * index + 1, request.SerializeToString())
             database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            if receipts:
+                receipt = decided(index, time, request.sealed.intent)
+                database.execute("INSERT INTO receipts VALUES (?, ?, ?)", (bytes(32), index, receipt))
             if index in refused:
                 row = (2 * index + 2, time, "", "", 1, 7, 2 * index + 1, b"")
                 database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
     database.close()
     return path
+
+
+def decided(number: int, time: int, intent: bytes) -> bytes:
+    said = {
+        "seq": number, "prev": bytes(32), "time": time, "kind": "decision", "policy": 1, "engine": "mm-1",
+        "account": "binance-main", "operation": 1, "verdict": 1, "rule": "", "intent": hashlib.sha256(intent).digest(),
+        "request": b"", "counters": {"charged": "0"},
+    }  # fmt: skip
+    return cbor2.dumps(said, canonical=True)
+
+
+def test_a_replay_without_receipts_asks_for_the_engine(policy: bytes, tmp_path: Path) -> None:
+    journal = write_journal(tmp_path / "host.db", [(NOON, order())], receipts=False)
+    with pytest.raises(JournalError, match="--engine"):
+        replay(policy, journal)
+    assert replay(policy, journal, "mm-1")["allowed"] == 1
 
 
 def test_a_replay_counts_what_each_rule_would_have_refused(tmp_path: Path) -> None:

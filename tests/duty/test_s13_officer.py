@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from casemate.audit import witness
-from casemate.duty.errors import Held, StateLost
+from casemate.duty import forms
+from casemate.duty.errors import Held, NotFresh, StateLost
 from casemate.duty.officer import granted
 from casemate.duty.store import FileStore
 from signer_api.v1 import signer_pb2
@@ -278,7 +280,7 @@ async def test_s13_fresh_is_refused_where_somebody_held_duty(tmp_path: Path) -> 
         async with on_duty(made, fresh=True):
             pass
         officer = made.desk.officer(fresh=True)
-        with pytest.raises(StateLost, match="--fresh"):
+        with pytest.raises(NotFresh, match="--fresh"):
             await officer.begin()
         await officer.close()
 
@@ -289,6 +291,20 @@ async def test_s13_without_history_and_without_fresh_every_limit_starts_full_and
         assert "STARTS_FULL" in made.desk.alarms()
 
 
+async def test_s13_the_alarm_of_full_limits_stands_until_they_open(tmp_path: Path) -> None:
+    async with world(tmp_path) as made, on_duty(made) as officer:
+        boot = officer.state.boots[officer.state.holder]
+        opens = boot.witnessed.full_until
+        assert opens > made.clock.now
+        while made.clock.now + 20 * SECOND < opens:
+            made.clock.now += 20 * SECOND
+            await officer.round()
+            assert not any('"ended"' in line and "STARTS_FULL" in line for line in made.desk.lines)
+        made.clock.now = opens
+        await officer.round()
+        assert any('"ended"' in line and "STARTS_FULL" in line for line in made.desk.lines)
+
+
 async def test_s9_heads_are_witnessed_in_the_form_that_the_audit_reads(tmp_path: Path) -> None:
     async with world(tmp_path) as made, on_duty(made, fresh=True) as officer:
         made.verdict("a")
@@ -296,3 +312,46 @@ async def test_s9_heads_are_witnessed_in_the_form_that_the_audit_reads(tmp_path:
         heads = witness.read(tmp_path / "witness.jsonl")
         assert len(heads) >= 2
         assert all(len(each.signature) == 64 for each in heads)
+
+
+async def test_s13_an_officer_whose_state_is_gone_learns_the_number_and_goes_on_above_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        async with on_duty(made, fresh=True) as officer:
+            await pass_time(made, officer, 120)
+            used = officer.state.sequence
+        assert used >= 5
+        (tmp_path / "state").rename(tmp_path / "moved")
+        made.clock.now += 2 * LENGTH
+        async with on_duty(made, fresh=True) as officer:
+            assert officer.state.sequence == used + 1
+            assert granted_now(officer)
+            assert made.verdict("a") == ""
+        assert "UNKNOWN_GRANT" in made.desk.alarms()
+
+
+async def test_s13_a_grant_that_is_refused_for_its_number_is_no_duty(tmp_path: Path) -> None:
+    """A boot that does not show which numbers are used up: refusals and nobody's duty are said, and the reason."""
+    async with world(tmp_path) as made:
+        async with on_duty(made, fresh=True) as officer:
+            await pass_time(made, officer, 120)
+        (tmp_path / "state").rename(tmp_path / "moved")
+        made.clock.now += 2 * LENGTH
+        made.desk.lines.clear()
+        hidden = forms.read_checkpoint
+
+        def older(*arguments: Any) -> Any:
+            return replace(hidden(*arguments), used=0)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(forms, "read_checkpoint", older)
+            async with on_duty(made, rounds=5) as officer:
+                assert not granted_now(officer)
+        assert {"GRANT_REFUSED", "NO_DUTY"} <= made.desk.alarms()
+        refused = [each for each in map(json.loads, made.desk.lines) if each["event"] == "refused"]
+        assert [each["sequence"] for each in refused] == [1]
+        assert "sequence" in refused[0]["text"]
+
+
+def granted_now(officer: Any) -> bool:
+    boot = officer.state.boots[officer.state.holder]
+    return bool(boot.witnessed.granted == boot.grant.sequence)

@@ -76,6 +76,7 @@ class Enclave:
             granted=self.grant.sequence if self.grant is not None and self.holds(now) else 0,
             until=self.grant.not_after if self.grant is not None and self.holds(now) else 0,
             covered=self.grant.accounts if self.grant is not None and self.holds(now) else (),
+            used=self.sequence,
         )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +21,7 @@ from casemate.quorum.keys import read_key
 from casemate.quorum.statements import POLICY, Terms, approve, policy_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from casemate_mock.pytest_plugin import RunningStack
 
@@ -158,11 +161,49 @@ def test_no_process_of_a_stack_outlives_it(tmp_path: Path, how: str) -> None:
     running.stop()
 
 
+def test_a_stack_goes_on_without_its_officer_and_says_which_other_part_ended(tmp_path: Path) -> None:
+    from casemate_mock.pytest_plugin import RunningStack  # noqa: PLC0415 - as above
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    running = RunningStack(tmp_path, "--duty", "--metrics", str(port))
+    try:
+        os.kill(running.ready["pids"]["duty"], signal.SIGKILL)
+        log = tmp_path / "stack.log"
+        assert _soon(lambda: "no officer grants duty any more" in log.read_text())
+        with SyncGateway.connect(running.profile) as opened:
+            order = resting("okx-spot", "okx", "BTC/USDT", "53000")
+            assert opened.submit(order).state is OrderState.OPEN
+        with urllib.request.urlopen(running.ready["metrics"], timeout=10) as page:  # noqa: S310 - http to 127.0.0.1
+            assert b"casemate" in page.read()
+        assert json.loads(Path(running.ready["spare_credentials"]).read_text()).keys() == {
+            account["name"] for account in running.accounts
+        }
+        os.kill(running.ready["pids"]["host"], signal.SIGKILL)
+        assert _soon(lambda: "host (pid" in log.read_text())
+        assert running.stop() == 1
+    finally:
+        running.stop()
+
+
+def _soon(said: Callable[[], bool]) -> bool:
+    until = time.monotonic() + _GONE_S
+    while not said() and time.monotonic() < until:
+        time.sleep(0.05)
+    return said()
+
+
+def test_the_side_door_says_what_is_wrong_with_a_fault(stack: RunningStack) -> None:
+    with pytest.raises(ValueError, match=r"DROP_AFTERR.*DROP_AFTER"):
+        stack.script("okx", kind="DROP_AFTERR")
+
+
 def test_secrets_of_a_stack_are_readable_by_their_owner_alone(stack: RunningStack, tmp_path: Path) -> None:
     directory = type(tmp_path)(stack.ready["directory"])
-    secret = [directory / "credentials.json", *directory.glob("*.key")]
+    secret = [directory / "credentials.json", directory / "credentials-spare.json", *directory.glob("*.key")]
     # Three administrators, two engines, the duty officer, and the root of the pretended platform.
-    assert len(secret) == 1 + 3 + 2 + 1 + 1
+    assert len(secret) == 2 + 3 + 2 + 1 + 1
     assert [file.name for file in secret if file.stat().st_mode & 0o077] == []
 
 

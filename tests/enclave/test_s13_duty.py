@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import cbor2
@@ -9,8 +10,12 @@ import pytest
 
 from casemate.quorum.statements import GRANT, Terms, approve, grant_fields
 from casemate_mock.fake_nitro import EverybodyApproves
+from enclave_signer.budget import FULL, Budget
 from enclave_signer.errors import NotApproved
+from enclave_signer.policy import limits
+from enclave_signer.policy.prepared import RollingLimit
 from enclave_signer.ports import Marks, Resumed
+from enclave_signer.windows import Window
 from signer_api.v1 import signer_pb2
 from tests.enclave.duty_rig import (
     DUTY,
@@ -553,6 +558,25 @@ def test_s13_without_a_checkpoint_every_limit_starts_full() -> None:
     enclave.clock.now += 3_600 * SECOND + 30 * SECOND
     enclave.grant()
     assert buy(enclave, "o-2", quantity="10") == ALLOWED
+
+
+def test_s13_a_refusal_by_a_limit_that_started_full_says_so_and_until_when() -> None:
+    window = Window(3_600 * SECOND)
+    window.advance(START)
+    window.insert(START, FULL, FULL)
+    window.add(480, 4)
+    limit_ = RollingLimit("hour", window, Budget(), 10**60, 10)
+    said = limits._exceeded(limit_, 1, 1)
+    opens = window.opens(FULL)
+    assert START + 3_600 * SECOND <= opens <= START + 3_630 * SECOND
+    assert said.reason.startswith("the limit started full")
+    assert datetime.fromtimestamp(opens // SECOND + 1, UTC).strftime("%H:%M:%SZ") in said.reason
+    numbers = dict(said.numbers)
+    assert (numbers["spent"], numbers["orders"]) == ("full", "full")
+    window.advance(opens - 1)
+    assert window.count
+    window.advance(opens)
+    assert not window.count
 
 
 def test_s13_without_a_checkpoint_an_exposure_stays_full_until_a_fresh_start() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from casemate.audit.evidence import Boot, Evidence
-from casemate.audit.forms import NotAReceipt, read_receipt
+from casemate.audit.forms import NotAReceipt, read_head, read_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,15 @@ def fetch(ask: Ask) -> Evidence:
 def _boot(ask: Ask, key: bytes) -> Boot:
     page = ask(key, 0, 0)
     heads = [(page.head.head, page.head.signature)] if page.HasField("head") else []
-    return Boot(key, 0, page.document, 0, lambda: _receipts(ask, key), heads)
+    return Boot(key, 0, page.document, _stored(page), lambda: _receipts(ask, key), heads)
+
+
+def _stored(page: dispatch_pb2.StoredReceipts) -> int:
+    """How many there are, by the host's word: for the progress alone."""
+    try:
+        return read_head(page.head.head).sequence + 1
+    except NotAReceipt:
+        return 0
 
 
 def _receipts(ask: Ask, key: bytes) -> Iterator[tuple[int, bytes]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.audit import forms
 from casemate.models import Operation
@@ -20,6 +20,15 @@ _EXACT: Final = Context(prec=200)
 TRADING: Final = frozenset({Operation.CREATE, Operation.AMEND})
 
 
+class Change(NamedTuple):
+    """A receipt that is no decision; ``details`` is what it says of its own: texts, numbers, digests as hexadecimal."""
+
+    time: int
+    kind: str
+    sequence: int
+    details: dict[str, str | int]
+
+
 class Key(NamedTuple):
     """A row of the table. ``hour``: its first nanosecond, UTC; ``engine`` is empty for the host's derived right."""
 
@@ -27,6 +36,33 @@ class Key(NamedTuple):
     engine: str
     account: str
     rule: str
+
+
+# What a change can say beside what every receipt does (docs/receipts.md); a receipt of a broken enclave says more.
+_DETAILS: Final = ("account", "accounts", "sequence", "generation", "scope", "venue", "symbol", "last", "digest")
+_LONGEST: Final = 200
+
+
+def _details(receipt: Receipt) -> dict[str, str | int]:
+    said: dict[str, str | int] = {"version": receipt.policy} if receipt.kind == forms.POLICY else {}
+    for name in _DETAILS:
+        if (value := _shown(receipt.said.get(name))) not in (None, ""):
+            said[name] = value
+    return said
+
+
+def _shown(value: object) -> Any:  # noqa: ANN401 - a text, a number or nothing
+    match value:
+        case bytes():
+            return value.hex()[:_LONGEST]
+        case str():
+            return value[:_LONGEST]
+        case int():
+            return value
+        case list():
+            return ",".join(str(each) for each in value)[:_LONGEST]
+        case _:
+            return None
 
 
 @dataclass(slots=True)
@@ -46,17 +82,17 @@ class Row:
 
 @dataclass(slots=True)
 class Tally:
-    """Rows by key, changes of state in order of (time, kind, sequence), and how many receipts it all was."""
+    """Rows by key, changes of state in their order, and how many receipts it all was."""
 
     receipts: int = 0
     rows: dict[Key, Row] = field(default_factory=dict)
-    changes: list[tuple[int, str, int]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
 
     def add(self, receipt: Receipt, decision: Decision | None) -> None:
         """Count one receipt."""
         self.receipts += 1
         if decision is None:
-            self.changes.append((receipt.time, receipt.kind, receipt.sequence))
+            self.changes.append(Change(receipt.time, receipt.kind, receipt.sequence, _details(receipt)))
             return
         hour = receipt.time - receipt.time % HOUR_NS
         row = self._row(Key(hour, decision.engine, decision.account, decision.rule))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from casemate.audit.tally import Key, Row, Tally
+from casemate.audit.tally import Change, Key, Row, Tally
 from casemate.cli.output import table
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _plain(line: str) -> str:
 
 def _lines(outcome: Audit, span: Span) -> Iterator[str]:
     for report in outcome.reports:
-        yield from _boot(report)
+        yield from _boot(report, span)
     rows = list(_rows(outcome, span))
     if rows:
         yield ""
@@ -44,6 +44,8 @@ def _lines(outcome: Audit, span: Span) -> Iterator[str]:
         for _, row in rows:
             total.take(row)
         yield f"  in all: allowed {total.allowed}, refused {total.refused}, charged {total.charged:f}"
+    if span is not None and not (rows or any(_changes(report, span) for report in outcome.reports)):
+        yield f"nothing happened on {datetime.fromtimestamp(span[0] / _NS, UTC):%Y-%m-%d}: no receipt is of that day"
     yield ""
     yield from _claims(outcome)
     for finding in outcome.findings:
@@ -62,20 +64,30 @@ def _lines(outcome: Audit, span: Span) -> Iterator[str]:
         yield "The chain holds: nothing is missing, altered or unsigned but the tails named above."
 
 
-def _boot(report: Report) -> Iterator[str]:
+def _boot(report: Report, whole: Span) -> Iterator[str]:
     span = f"{_time(report.begun)} to {_time(report.ended)}" if report.receipts else "no receipt"
     yield f"boot {report.boot[:_SHORT]}  {report.deployment or '-'}  {span}"
     yield f"  receipts {report.receipts} ({_range(report)}), heads {report.heads}, witnessed {report.witnessed}"
     if report.witnessed_to is not None and report.last is not None and report.witnessed_to < report.last:
         yield f"  the witness saw nothing after receipt {report.witnessed_to}: what follows may be cut off"
     yield f"  attested {report.attested or 'NOT'}"
-    for time, kind, sequence in report.tally.changes + report.tail.changes:
-        yield f"  {_time(time)}  {kind} (receipt {sequence})"
+    for change in _changes(report, whole):
+        said = ", ".join(f"{name} {_brief(name, value)}" for name, value in change.details.items())
+        yield f"  {_time(change.time)}  {change.kind} (receipt {change.sequence}){': ' if said else ''}{said}"
     if report.tail.receipts:
         yield (
             f"  unsigned tail: {report.tail.receipts} receipts after the last signed head; nobody vouches for them,"
             f" and what they charge counts as spent: {report.tail.charged:f}"
         )
+
+
+def _changes(report: Report, span: Span) -> list[Change]:
+    every = report.tally.changes + report.tail.changes
+    return [each for each in every if span is None or span[0] <= each.time < span[1]]
+
+
+def _brief(name: str, value: str | int) -> str:
+    return f"{value[:_SHORT]}..." if name == "digest" and isinstance(value, str) else str(value)
 
 
 def _range(report: Report) -> str:
@@ -122,7 +134,7 @@ def as_json(outcome: Audit, span: Span) -> dict[str, Any]:
             {"problem": str(each.problem), "text": each.text, "boot": each.boot, "sequence": each.sequence}
             for each in outcome.findings
         ],
-        "boots": [_boot_json(report) for report in outcome.reports],
+        "boots": [_boot_json(report, span) for report in outcome.reports],
         "table": [
             key._asdict() | {"allowed": row.allowed, "refused": row.refused, "charged": f"{row.charged:f}"}
             for key, row in _rows(outcome, span)
@@ -138,7 +150,7 @@ def as_json(outcome: Audit, span: Span) -> dict[str, Any]:
     }
 
 
-def _boot_json(report: Report) -> dict[str, Any]:
+def _boot_json(report: Report, span: Span) -> dict[str, Any]:
     return {
         "boot": report.boot,
         "deployment": report.deployment,
@@ -154,7 +166,7 @@ def _boot_json(report: Report) -> dict[str, Any]:
         "attested": report.attested,
         "unsigned_tail": {"receipts": report.tail.receipts, "charged": f"{report.tail.charged:f}"},
         "changes": [
-            {"time": time, "kind": kind, "sequence": sequence}
-            for time, kind, sequence in report.tally.changes + report.tail.changes
+            {"time": each.time, "kind": each.kind, "sequence": each.sequence, "details": each.details}
+            for each in _changes(report, span)
         ],
     }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from casemate.cli.output import DONE, NO, note, print_json, print_lines
 from casemate.cli.usage import UsageError
 from casemate.duty.config import load
-from casemate.duty.errors import ConfigError, Held, StateLost
+from casemate.duty.errors import ConfigError, Held, NotFresh, StateLost
 from casemate.duty.gateway import Gateway
 from casemate.duty.officer import Officer, granted
 from casemate.duty.reports import Reporter
@@ -23,7 +23,7 @@ from casemate.quorum.keys import new_key
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from casemate.duty.config import Config
     from casemate.duty.model import Boot, Decision, State
@@ -99,7 +99,8 @@ def duty_keygen(arguments: argparse.Namespace) -> int:
 def duty_run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT: 0. The state held or lost: 1."""
     config = _config(arguments.config)
-    return asyncio.run(_run(config, _reporter(as_json=arguments.log_json), fresh=arguments.fresh))
+    with _fresh_or_usage():
+        return asyncio.run(_run(config, _reporter(as_json=arguments.log_json), fresh=arguments.fresh))
 
 
 async def _run(config: Config, reporter: Reporter, *, fresh: bool) -> int:
@@ -123,10 +124,19 @@ async def _run(config: Config, reporter: Reporter, *, fresh: bool) -> int:
     return DONE
 
 
+@contextlib.contextmanager
+def _fresh_or_usage() -> Iterator[None]:
+    try:
+        yield
+    except NotFresh as error:
+        raise UsageError(str(error)) from None
+
+
 def duty_grant(arguments: argparse.Namespace) -> int:
     """Grant once: 0 if the boot's own signature shows the grant in force."""
     config = _config(arguments.config)
-    done = asyncio.run(_until(config, granted, arguments.wait, fresh=arguments.fresh))
+    with _fresh_or_usage():
+        done = asyncio.run(_until(config, granted, arguments.wait, fresh=arguments.fresh))
     return _said(arguments, _read(config), done=done)
 
 
@@ -152,7 +162,7 @@ def duty_status(arguments: argparse.Namespace) -> int:
     """Show the state: 0 if a boot holds duty."""
     state = _read(_config(arguments.config))
     holder = state.boots.get(state.holder)
-    done = holder is not None and bool(holder.taken) and not holder.retired and time.time_ns() < holder.until
+    done = holder is not None and not holder.retired and time.time_ns() < holder.witnessed.until
     return _said(arguments, state, done=done)
 
 
@@ -258,6 +268,7 @@ def _boot(boot: Boot) -> dict[str, Any]:
         "granted": boot.grant.sequence if boot.grant else 0,
         "taken": boot.taken,
         "until": boot.until,
+        "in_force_until": boot.witnessed.until,
         "retired": boot.retired,
         "forked": boot.forked,
     }
@@ -267,10 +278,14 @@ def _lines(state: State) -> list[str]:
     now = time.time_ns()
     lines = [f"deployment {state.deployment}: last number {state.sequence}"]
     for key, boot in state.boots.items():
-        left = (boot.until - now) / _SECOND
-        duty = (
-            "retired" if boot.retired else "forked" if boot.forked else f"{left:.1f} s left" if left > 0 else "no duty"
-        )
+        duty = "retired" if boot.retired else "forked" if boot.forked else _left(boot, now)
         mark = "*" if key == state.holder else " "
         lines.append(f"{mark} {key.hex()[:16]} behind {boot.gateway}: {duty}, receipt {boot.witnessed.seq} witnessed")
     return lines
+
+
+def _left(boot: Boot, now: int) -> str:
+    """By what its own signature shows: a grant that was sent may have been refused."""
+    if now < boot.witnessed.until:
+        return f"{(boot.witnessed.until - now) / _SECOND:.1f} s left"
+    return "no duty: its grant was not seen in force" if now < boot.until else "no duty"

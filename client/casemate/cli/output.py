@@ -70,9 +70,10 @@ def _plain_progress(what: str) -> Callable[[int, int], None]:
 
     def show(done: int, of: int) -> None:
         nonlocal said
-        tenth = done * _STEP // max(of, 1)
+        # Where nobody said how many, the end says it.
+        tenth = done * _STEP // max(of, 1) if of else 0
         if tenth > said:
             said = tenth
-            note(f"{what}: {done} of {of}")
+            note(f"{what}: {done} of {max(done, of)}")
 
     return show

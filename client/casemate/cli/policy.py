@@ -88,7 +88,9 @@ def _add_replay(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers 
     )
     parser.add_argument("--policy", required=True, metavar="FILE", help="POLICY.toml or POLICY.cbor")
     parser.add_argument("--journal", required=True, metavar="FILE", help="the host's SQLite journal")
-    parser.add_argument("--engine", metavar="NAME", help="judge all intents as this engine's (default: as sealed)")
+    parser.add_argument(
+        "--engine", metavar="NAME", help="judge all intents as this engine's (default: by the receipts)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.set_defaults(run=replay)
 
@@ -207,6 +209,8 @@ def _replayed(found: Mapping[str, Any]) -> Iterator[str]:
         f"{found['intents']} intents: {found['allowed']} allowed, {found['refused']} refused,"
         f" {found['repeated']} repeats, {found['not_judged']} that cannot be judged"
     )
+    if found["without_engine"]:
+        yield f"{found['without_engine']} left out: no receipt says who sent them (--engine NAME judges them too)"
     yield (
         f"{found['allowed_then_refused']} passed then and would be refused now,"
         f" {found['refused_then_allowed']} were refused then and would pass now"

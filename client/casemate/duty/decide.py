@@ -13,12 +13,15 @@
    operator's word, and only while nobody ever held duty; with neither, the enclave starts with its limits full.
 6. A number is used once, over all boots, and is in the state before it is in a grant.
 7. A boot that shows a grant which this state never gave tells that the state is an old copy, or that somebody else
-   grants too. That grant's number and end count as if they were ours, and its boot as the holder.
+   grants too. That grant's number and end count as if they were ours, and its boot as the holder. The same holds for
+   a number that the boot has used up, though its grant is over: the next number is above it.
+8. On duty is who was seen with a grant in force, by its own signature; what was written and sent says nothing of that.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from casemate.duty.model import (
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 KEPT_BOOTS: Final = 64
 # What the enclave names when a grant says how to begin and is not the boot's first.
 _FIRST: Final = frozenset({"continues", "fresh"})
+_NS_IN_S: Final = 1_000_000_000
 _NOTHING: Final = Wishes()
 
 
@@ -79,6 +83,7 @@ class _Round:
         self._terms = terms
         self._now = now
         self._wishes = wishes
+        self._issued = False
 
     def witness(self, each: Observation) -> bool:
         """Take up what was seen; whether this boot may get something in this round."""
@@ -90,7 +95,8 @@ class _Round:
             self._superseded(each)
             return False
         if known is None:
-            self._put(each.boot, Boot(pcr0=each.pcr0, gateway=each.gateway, witnessed=shown, taken=shown.granted))
+            boot = Boot(pcr0=each.pcr0, gateway=each.gateway, witnessed=shown, taken=shown.granted)
+            self._put(each.boot, replace(boot, begun=bool(shown.used)))
         elif known.forked or _forks(known.witnessed, shown):
             self._put(each.boot, replace(known, forked=True))
             self._say(Alarm.FORKED, each.gateway, f"two receipts {known.witnessed.seq} of one boot: it gets no duty")
@@ -101,7 +107,7 @@ class _Round:
             return False
         else:
             # A host that lies about `begun` gets a boot whose limits start full.
-            begun = known.begun or (known.grant is not None and each.field in _FIRST)
+            begun = known.begun or bool(shown.used) or (known.grant is not None and each.field in _FIRST)
             taken = max(known.taken, shown.granted)
             self._put(each.boot, replace(known, gateway=each.gateway, witnessed=shown, taken=taken, begun=begun))
         self._adopt(each)
@@ -112,13 +118,15 @@ class _Round:
     def _adopt(self, each: Seen) -> None:
         """Take up a grant that somebody else gave, or that this state has forgotten."""
         boot, shown = self.state.boots[each.boot], each.checkpoint
-        if not shown.granted or (shown.granted <= self.state.sequence and boot.until):
+        number = max(shown.granted, shown.used)
+        if number <= self.state.sequence and (boot.until or not shown.granted):
             return
-        text = f"has grant {shown.granted}, which this state never gave: an old copy of it, or another granter"
+        text = f"has taken number {number}, which this state never gave: an old copy of it, or another granter"
         self._say(Alarm.UNKNOWN_GRANT, each.gateway, text)
-        self._put(each.boot, replace(boot, until=max(boot.until, shown.until)))
-        if shown.granted > self.state.sequence:
-            self.state = replace(self.state, sequence=shown.granted, holder=each.boot)
+        # What is in force no more had ended by then.
+        self._put(each.boot, replace(boot, until=max(boot.until, shown.until or shown.time)))
+        if number > self.state.sequence:
+            self.state = replace(self.state, sequence=number, holder=each.boot)
 
     def _recent(self, each: Seen) -> bool:
         behind = self._now - each.checkpoint.time
@@ -191,8 +199,15 @@ class _Round:
             if (boot.grant or boot.taken) and each.boot != self.state.holder and not boot.retired:
                 self._superseded(each)
         holder = self.state.boots.get(self.state.holder)
-        if holder is None or holder.retired or holder.forked or self._now >= holder.until:
-            self._say(Alarm.NO_DUTY, "", "no boot has a grant in force: creates and amends are refused")
+        if holder is not None and holder.witnessed.full_until > max(holder.witnessed.time, self._now):
+            at = datetime.fromtimestamp(holder.witnessed.full_until // _NS_IN_S + 1, UTC)
+            text = f"limits that started full are full until {at:%Y-%m-%dT%H:%M:%SZ}"
+            self._say(Alarm.STARTS_FULL, holder.gateway, text)
+        if self._issued:
+            # Whether it is taken shows at once, and is judged in the next round.
+            return
+        if holder is None or holder.retired or holder.forked or self._now >= holder.witnessed.until:
+            self._say(Alarm.NO_DUTY, "", "no boot was seen with a grant in force: creates and amends are refused")
 
     def _superseded(self, each: Seen) -> None:
         text = "held duty before another boot did: restart this enclave, a new boot can take over"
@@ -226,6 +241,7 @@ class _Round:
         changed = replace(boot, grant=grant, until=max(boot.until, grant.not_after), before=before)
         self._put(each.boot, changed)
         self.state = replace(self.state, holder=each.boot)
+        self._issued = True
         self.sends.append(Send(gateway=each.gateway, boot=each.boot, what=grant))
 
     def _halts(self, before: bytes) -> tuple[Halt, ...]:

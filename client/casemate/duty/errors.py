@@ -31,5 +31,9 @@ class StateLost(DutyError):
     """The state cannot be read or written, or somebody else wrote it: nothing may be granted any more."""
 
 
+class NotFresh(DutyError):
+    """``--fresh`` was said of a deployment that has a history."""
+
+
 class BadBytes(DutyError, ValueError):
     """Bytes that are not the checkpoint or head of the boot they are said to come from."""

@@ -24,6 +24,12 @@ RETIRE: Final = "casemate.duty.retire.v1"
 CHECKPOINT: Final = "casemate.checkpoint.v1"
 HEAD: Final = "casemate.head.v1"
 _HASH: Final = 32
+# A window is cut into slots, and one more is kept; a count of 2**62 and a sum of more than 60 digits say "full".
+_SLOTS: Final = 256
+_SLOTS_KEPT: Final = _SLOTS + 1
+_MOST_COUNT: Final = 1 << 62
+_LONGEST_SPENT: Final = 60
+_NS_IN_MS: Final = 1_000_000
 
 
 def grant_bytes(deployment: str, boot: bytes, grant: Grant) -> bytes:
@@ -97,8 +103,10 @@ def read_checkpoint(data: bytes, signature: bytes, deployment: str, boot: bytes)
             until=0 if grant is None else _whole(grant["not_after"]),
             covered=() if grant is None else tuple(_text(each) for each in grant["accounts"]),
             halts=halts,
+            used=_whole(said["sequences"].get("duty", 0)),
+            full_until=_full_until(said["accounts"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         message = "the checkpoint lacks what it must say"
         raise BadBytes(message) from None
 
@@ -133,6 +141,19 @@ def _signed(form: str, data: bytes, signature: bytes, deployment: str, boot: byt
         message = f"{form}: another form, deployment or boot"
         raise BadBytes(message)
     return said
+
+
+def _full_until(accounts: dict[str, Any]) -> int:
+    """Return when the last slot is released that stands for what nobody knows: docs/duty.md, `slots`."""
+    limits = [limit for account in accounts.values() for limit in account["limits"].values()]
+    ends = [
+        _whole(begin) + _SLOTS_KEPT * -(-_whole(limit["window_ms"]) * _NS_IN_MS // _SLOTS)
+        for limit in limits
+        for begin, spent, count in limit["slots"]
+        # Both: one alone may stand for what the limit does not bound.
+        if count >= _MOST_COUNT and len(_text(spent)) > _LONGEST_SPENT
+    ]
+    return max(ends, default=0)
 
 
 def _halt(halt: Halt) -> dict[str, str]:

@@ -7,6 +7,7 @@ while ago; between these the boot proves itself by signing checkpoints with the 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc.aio
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from casemate.audit.witness import Seen as SeenHead
     from casemate.channel import Endpoint
-    from casemate.duty.model import Observation, Send
+    from casemate.duty.model import Checkpoint, Observation, Retire, Send
     from casemate.session import Pins
 
     Sign = Callable[[bytes], bytes]
@@ -146,6 +147,7 @@ class Gateway:
 
     async def send(self, send: Send, sign: Sign) -> Observation:
         """Hand a grant or retirement over, and take a checkpoint at once, so that little can be spent unseen."""
+        refused: errors.NotJudged | None = None
         try:
             if isinstance(send.what, Grant):
                 message = forms.grant_message(self._pins.deployment, send.boot, send.what, sign)
@@ -153,23 +155,30 @@ class Gateway:
             else:
                 retire = forms.retire_message(self._pins.deployment, send.boot, send.what, sign)
                 await self._call("Retire", retire, signer_pb2.Checkpoint)
-            self._refusals = 0
         except errors.NotJudged as error:
-            # It has taken this one: its answer was lost.
-            if error.field != "sequence" and not isinstance(error, errors.NotReady):
-                self._refusals, self._refused = self._refusals + 1, error
+            refused = None if isinstance(error, errors.NotReady) else error
         except errors.CasemateError as error:
             return self._lost(Alarm.GATEWAY_LOST, error)
         except Exception as error:  # noqa: BLE001 - as `look`
             return self._lost(Alarm.GATEWAY_LOST, f"a fault while sending: {type(error).__name__}")
         try:
-            return await self._seen()
+            return self._counted(send, await self._seen(), refused)
         except BadBytes as error:
             return self._lost(Alarm.BAD_CHECKPOINT, error)
         except errors.CasemateError as error:
             return self._lost(Alarm.GATEWAY_LOST, error)
         except Exception as error:  # noqa: BLE001 - as `look`
             return self._lost(Alarm.GATEWAY_LOST, f"a fault while reading it: {type(error).__name__}")
+
+    def _counted(self, send: Send, seen: Seen, refused: errors.NotJudged | None) -> Seen:
+        """Count a refusal, unless the boot's own signature shows that it has taken this one and the answer was lost."""
+        if refused is None or (refused.field == "sequence" and _took(seen.checkpoint, send.what)):
+            self._refusals = 0
+            return replace(seen, refused="", field="")
+        self._refusals, self._refused = self._refusals + 1, refused
+        many = self._refusals >= _REFUSALS
+        reply = str(refused)[:_MOST_TEXT]
+        return replace(seen, refused=reply if many else "", field=refused.field if many else "", reply=reply)
 
     async def _call(self, method: str, request: Message, answer: type[M]) -> M:
         if self._channel is None:
@@ -184,3 +193,7 @@ class Gateway:
         except DecodeError:
             message = f"the answer to {method} cannot be read"
             raise errors.Disconnected(message) from None
+
+
+def _took(shown: Checkpoint, what: Grant | Retire) -> bool:
+    return shown.granted == what.sequence if isinstance(what, Grant) else shown.retired

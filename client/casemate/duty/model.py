@@ -65,7 +65,9 @@ class Terms:
 class Checkpoint:
     """A verified checkpoint: its signed bytes, and what of it matters here.
 
-    ``granted``: the grant in force, or 0; ``until``: its end; ``covered``: its accounts.
+    ``granted``: the grant in force, or 0; ``until``: its end; ``covered``: its accounts. ``used``: the latest number
+    that this boot has taken, of a grant that may have ended or of a retirement. ``full_until``: when the last of the
+    limits opens that started full, or 0.
     """
 
     data: bytes
@@ -78,6 +80,8 @@ class Checkpoint:
     until: int = 0
     covered: tuple[str, ...] = ()
     halts: tuple[Halt, ...] = ()
+    used: int = 0
+    full_until: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +124,8 @@ class Boot:
     """What is known of one boot.
 
     ``until``: when the last of all its grants ends. ``taken``: the latest grant that its own signature showed in force,
-    or 0. ``begun``: its host says that it has taken a first grant already. ``before``: whose place it took, where it
-    has been granted anything.
+    or 0. ``begun``: it, or its host, says that it has taken a first grant already. ``before``: whose place it took,
+    where it has been granted anything.
     """
 
     pcr0: bytes
@@ -163,7 +167,8 @@ class Seen:
     """A gateway, the attested boot behind it, and that boot's checkpoint.
 
     ``alive``: whether the enclave gave the checkpoint now; else its host had kept it, and that is all there is to see.
-    ``refused``: why the enclave did not take the last grant, with the field at fault, as its host tells it.
+    ``refused``: why the enclave did not take the last grants, with the field at fault, as its host tells it.
+    ``reply``: why it did not take the very last one.
     """
 
     gateway: str
@@ -173,6 +178,7 @@ class Seen:
     alive: bool = True
     refused: str = ""
     field: str = ""
+    reply: str = ""
 
 
 @dataclass(frozen=True, slots=True)

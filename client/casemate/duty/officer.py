@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from casemate.audit import witness
 from casemate.duty.decide import decide
-from casemate.duty.errors import StateLost
+from casemate.duty.errors import NotFresh, StateLost
 from casemate.duty.model import Alarm, Grant, Raised, Seen, Wishes
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ class Officer:
         self._due: dict[str, tuple[bytes, int, int]] = {}
 
     async def begin(self) -> None:
-        """Take the state; raises Held, StateLost."""
+        """Take the state; raises Held, StateLost, NotFresh."""
         self.state = await asyncio.to_thread(self._store.hold)
         if self._fresh and any(boot.taken for boot in self.state.boots.values()):
             message = "--fresh: this state knows of boots that held duty; without --fresh the next one continues"
-            raise StateLost(message)
+            raise NotFresh(message)
 
     async def close(self) -> None:
         """Let go of everything."""

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from casemate.duty.model import Grant, Lost, Raised
+from casemate.duty.model import Grant, Lost, Raised, Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ class Reporter:
         self._json = as_json
         self._standing: dict[tuple[Alarm, str], int] = {}
         self._said: dict[str, int] = {}
+        self._refused: dict[str, str] = {}
 
     def say(self, decision: Decision) -> None:
         """Say which alarms began, stand for long, or ended."""
@@ -62,7 +63,10 @@ class Reporter:
         )
 
     def sent(self, send: Send, found: Observation) -> None:
-        """Say what was lost on the way."""
+        """Say what was lost on the way, or refused: the same refusal once."""
+        if isinstance(found, Seen) and found.reply and self._refused.get(send.gateway) != found.reply:
+            self.line("refused", gateway=send.gateway, sequence=send.what.sequence, text=found.reply)
+        self._refused[send.gateway] = found.reply if isinstance(found, Seen) else ""
         if isinstance(found, Lost):
             self.line("unanswered", gateway=send.gateway, sequence=send.what.sequence, text=found.reason)
 

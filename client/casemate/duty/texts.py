@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FORMAT: Final = "casemate.duty.state.v1"
+# What states that older versions wrote do not have: its default holds for them.
+_LATER: Final = {"used", "full_until"}
 
 
 def state_text(state: State) -> str:
@@ -68,6 +70,6 @@ def _made(kind: Any, value: Any) -> Any:  # noqa: ANN401 - types as values, and 
 
 def _object(kind: type, value: Mapping[str, Any]) -> object:
     hints = typing.get_type_hints(kind)
-    if value.keys() != hints.keys():
+    if not hints.keys() - _LATER <= value.keys() <= hints.keys():
         raise ValueError
     return kind(**{name: _made(hint, value[name]) for name, hint in hints.items()})

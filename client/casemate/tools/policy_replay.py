@@ -6,12 +6,14 @@ The journal is the host's word: it shows what the host says it was given, and wh
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sqlite3
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.message import DecodeError
 
+from casemate.audit import forms
 from casemate.errors import PolicyError
 from dispatch_api.v1 import dispatch_pb2
 from enclave_signer.errors import BadPolicy, NotJudged
@@ -34,7 +36,10 @@ class JournalError(ValueError):
 
 
 class Past(NamedTuple):
-    """One intent of the journal. ``engine`` is the name that it was sealed with; ``refused`` is what became of it."""
+    """One intent of the journal; ``refused`` is what became of it.
+
+    ``engine`` is who sent it, by the enclave's receipt of its decision; empty where there is none.
+    """
 
     time: int
     engine: str
@@ -45,7 +50,8 @@ class Past(NamedTuple):
 def replay(policy: bytes, journal: Path, engine: str | None = None) -> dict[str, Any]:
     """Judge every intent at the time when it came; counters run on as they would have. Returns plain values.
 
-    ``engine`` replaces the names that the intents were sealed with. Raises PolicyError or JournalError.
+    ``engine`` replaces the names in the receipts; without it, intents that have none are left out and counted, and
+    a journal that has no receipt of any intent raises JournalError. So does a file that is no journal; PolicyError.
     """
     try:
         simulator = Simulator(policy)
@@ -58,10 +64,16 @@ def replay(policy: bytes, journal: Path, engine: str | None = None) -> dict[str,
             # The journal has no RESUME: a HALT would stand to the end.
             counts["halts_left_out"] += 1
             continue
+        if not (engine or past.engine):
+            counts["without_engine"] += 1
+            continue
         verdict = _judged(simulator, past, engine)
         counts.update(_marks(past, verdict))
         if verdict is not None and not verdict.allowed:
             rules[verdict.rule] += 1
+    if counts["without_engine"] and not counts["intents"]:
+        message = f"{journal}: no receipt says which engine sent what: give --engine NAME"
+        raise JournalError(message)
     names = (
         "intents",
         "allowed",
@@ -71,6 +83,7 @@ def replay(policy: bytes, journal: Path, engine: str | None = None) -> dict[str,
         "refused_then_allowed",
         "allowed_then_refused",
         "halts_left_out",
+        "without_engine",
     )
     by_rule = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
     return {**{name: counts[name] for name in names}, "refused_by_rule": dict(by_rule)}
@@ -102,6 +115,18 @@ def _marks(past: Past, verdict: Verdict | None) -> Iterator[str]:
         yield "allowed_then_refused"
 
 
+def _engines(database: sqlite3.Connection) -> dict[bytes, str]:
+    """Return who sent what, by the digest of the intent: an intent that came by a session names no engine itself."""
+    found: dict[bytes, str] = {}
+    for (receipt,) in database.execute("SELECT receipt FROM receipts"):
+        with contextlib.suppress(forms.NotAReceipt):
+            read = forms.read_receipt(receipt)
+            if read.kind == forms.DECISION:
+                decision = forms.read_decision(read)
+                found.setdefault(decision.intent, decision.engine)
+    return found
+
+
 def read(journal: Path) -> Iterator[Past]:
     """Yield the intents of a journal, oldest first. Raises JournalError."""
     query = (
@@ -111,9 +136,11 @@ def read(journal: Path) -> Iterator[Past]:
     address = f"{journal.resolve().as_uri()}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True)) as database:
+            engines = _engines(database)
             for time, payload, refused in database.execute(query, (_REFUSED, _INTENT)):
-                sealed = dispatch_pb2.SubmitRequest.FromString(payload).sealed
-                yield Past(int(time), sealed.session.decode(errors="replace"), sealed.intent, bool(refused))
+                intent = dispatch_pb2.SubmitRequest.FromString(payload).sealed.intent
+                engine = engines.get(hashlib.sha256(intent).digest(), "")
+                yield Past(int(time), engine, intent, bool(refused))
     except (sqlite3.Error, DecodeError) as error:
         message = f"{journal}: not a journal that this version reads: {error}"
         raise JournalError(message) from None

@@ -168,7 +168,10 @@ class Officer:
             self._retired,
         )
         grant = self._in_force(now) if policy.duty.mode is DutyMode.DAEMON else self._without_end(policy)
-        data = self._writer.write(boot, grant, self._authority.marks())
+        marks = self._authority.marks()
+        # Beside the quorum's: an officer without its state learns which numbers are used up.
+        marks = marks._replace(sequences={**marks.sequences, "duty": self._sequence})
+        data = self._writer.write(boot, grant, marks)
         return data, self._boot.sign(forms.CHECKPOINT_TAG + data)
 
     def state(self, now: int) -> DutyState:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from enclave_signer import decimals
 from enclave_signer.errors import Refused
+from enclave_signer.exposure import FULL
 
 if TYPE_CHECKING:
     from enclave_signer.policy.case import Case, Numbers
 
 NAME: Final = "exposure"
+_EXCEEDED: Final = "the worst case would exceed the exposure"
+_STARTED_FULL: Final = "the exposure started full, because nobody knew what is open: it stays so until a fresh start"
 
 
 def check(case: Case) -> None:
@@ -23,7 +26,7 @@ def check(case: Case) -> None:
     worst = scope.book.worst_after(order.side, order.position_side, case.reserve)
     for bound in scope.exposures:
         if worst > bound.max_units:
-            reason = "the worst case would exceed the exposure"
+            reason = _EXCEEDED if worst < FULL else _STARTED_FULL
             raise Refused(f"{NAME}:{bound.name}", reason, _of(worst, bound.max_units))
 
 
@@ -41,4 +44,4 @@ def numbers(case: Case) -> Numbers:
 
 
 def _of(worst: int, most: int) -> Numbers:
-    return (("worst_case", decimals.text(worst)), ("limit", decimals.text(most)))
+    return (("worst_case", decimals.text(worst) if worst < FULL else "full"), ("limit", decimals.text(most)))
