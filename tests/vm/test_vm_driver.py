@@ -13,6 +13,7 @@ import pytest
 from casemate.errors import NotAttested
 from casemate_mock.nitro import FakeChain, FakeNsm
 from tools.vm import __main__ as driver
+from tools.vm import loopback, parts
 from tools.vm.guest.emulated import UnsignedEmulatedNsmPins, payload
 from tools.vm.parts import Machine
 from tools.vm.report import Disproved, Report, expect
@@ -61,9 +62,9 @@ def test_a_part_that_ends_between_two_steps_is_no_success(
     def ends(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(driver.parts, "machine", lambda: Machine(*[tmp_path / "part"] * 4))
+    monkeypatch.setattr(parts, "machine", lambda: Machine(*[tmp_path / "part"] * 4))
     monkeypatch.setattr(driver, "parent_ramdisk", lambda *_: tmp_path / "part")
-    monkeypatch.setattr(driver.loopback, "run", ends)
+    monkeypatch.setattr(loopback, "run", ends)
     (tmp_path / "part").touch()
     report = Report()
     driver._run(["a"], tmp_path, report)
