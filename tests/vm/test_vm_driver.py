@@ -12,7 +12,10 @@ import pytest
 
 from casemate.errors import NotAttested
 from casemate_mock.nitro import FakeChain, FakeNsm
+from tools.vm import __main__ as driver
+from tools.vm import loopback, parts
 from tools.vm.guest.emulated import UnsignedEmulatedNsmPins, payload
+from tools.vm.parts import Machine
 from tools.vm.report import Disproved, Report, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -50,6 +53,22 @@ def test_a_run_without_failures_is_a_success(capsys: pytest.CaptureFixture[str])
         found.append("PCR0 is right")
     assert report.end(0.0) == 0
     assert "PCR0 is right" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [OSError("no such program"), RuntimeError("unforeseen")])
+def test_a_part_that_ends_between_two_steps_is_no_success(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception
+) -> None:
+    def ends(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(parts, "machine", lambda: Machine(*[tmp_path / "part"] * 4))
+    monkeypatch.setattr(driver, "parent_ramdisk", lambda *_: tmp_path / "part")
+    monkeypatch.setattr(loopback, "run", ends)
+    (tmp_path / "part").touch()
+    report = Report()
+    driver._run(["a"], tmp_path, report)
+    assert report.end(0.0) == 1
 
 
 def test_s8_the_stand_in_for_qemus_module_takes_no_signed_document() -> None:

@@ -67,8 +67,10 @@ def _run(wanted: list[str], folder: Path, report: Report) -> None:
         except parts.Missing as error:
             report.cannot(_PARTS[part], str(error))
         except (Disproved, GuestError, OSError) as error:
+            report.broke(_PARTS[part])
             sys.stdout.write(f"       {error}\n")
         except Exception:  # noqa: BLE001 - the other part is still worth its time
+            report.broke(_PARTS[part])
             sys.stdout.write(traceback.format_exc())
 
 

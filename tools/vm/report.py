@@ -43,6 +43,11 @@ class Report:
         self.left_out.append(what)
         self._print(f"NOT DONE  {what}: {why}")
 
+    def broke(self, what: str) -> None:
+        """Count a part that ended early as failed, though no step of it may have."""
+        if not self.failed:
+            self.failed.append(what)
+
     def part(self, title: str) -> None:
         """Begin a part."""
         self._print(f"\n{title}")
