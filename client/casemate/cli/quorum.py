@@ -101,8 +101,8 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         "sign-resume",
         help="approve the end of a halt",
         description="Add one administrator's approval of the end of a halt, for one boot of one enclave, on an offline"
-        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify` proves"
-        " the boot key (receipt_key).",
+        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify`"
+        " proves the boot key (receipt_key).",
     )
     sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
     sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
