@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from casemate.cli.duty import _fresh_or_usage, _lines
+from casemate.cli.usage import UsageError
 from casemate.duty.decide import KEPT_BOOTS, decide, free_from
+from casemate.duty.errors import NotFresh
 from casemate.duty.model import Alarm, Grant, Halt, Lost, Seen, State, Wishes
 from tests.duty.worlds import MARGIN, SECOND, START, TERMS, Enclave, seen
 
@@ -166,3 +171,16 @@ def test_s13_a_lower_number_of_somebody_elses_grant_moves_neither_number_nor_hol
     assert (decision.state.sequence, decision.state.holder) == (50, one.key)
     assert Alarm.UNKNOWN_GRANT in [each.alarm for each in decision.alarms]
     assert free_from(decision.state, one.key, 0) == given.not_after
+
+
+def test_s13_the_status_tells_what_was_seen_in_force_and_not_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Enclave(0, 0)
+    sent = decide(State(deployment="rig"), [seen(one, START)], TERMS, START, Wishes(fresh=True))
+    monkeypatch.setattr("time.time_ns", lambda: START + SECOND)
+    assert "no duty: its grant was not seen in force" in _lines(sent.state)[1]
+    assert "s left" in _lines(_granted(one))[1]
+
+
+def test_s13_fresh_on_a_history_is_wrong_use() -> None:
+    with pytest.raises(UsageError, match="history"), _fresh_or_usage():
+        raise NotFresh("history")

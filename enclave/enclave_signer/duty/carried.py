@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from enclave_signer.canonical import NotCanonical, decode
 from enclave_signer.decimals import PLACES
-from enclave_signer.duty.checkpoint import Boot
+from enclave_signer.duty.checkpoint import DUTY, Boot
 from enclave_signer.duty.forms import CHECKPOINT, NAME, NamedHalt, no, octets, read_halt, whole
 from enclave_signer.halts import Standing
 from enclave_signer.model import PositionSide
@@ -82,7 +82,7 @@ def read_checkpoint(data: bytes) -> Carried:
         {_name(name): _account(each, f"{_AT}.{name}") for name, each in _any_map(said["accounts"], "accounts").items()},
         _flag(said["unsure"], "unsure"),
         tuple(_halt(each) for each in _list(said["halts"], "halts")),
-        Marks(_marks(said["sequences"], "sequences"), _marks(said["bundles"], "bundles")),
+        Marks(_sequences(said["sequences"]), _marks(said["bundles"], "bundles")),
     )
 
 
@@ -153,6 +153,11 @@ def _halt(value: object) -> Standing:
     said = _map(value, {*NamedHalt._fields, "since", "accounts"}, f"{_AT}.halts")
     named = read_halt(said, f"{_AT}.halts")
     return Standing(*named, whole(said["since"], f"{_AT}.halts.since"), _names(said["accounts"], "halts"))
+
+
+def _sequences(value: object) -> dict[str, int]:
+    """Return the quorum's; the number of the other boot's own last grant stands for nothing here."""
+    return {kind: number for kind, number in _marks(value, "sequences").items() if kind != DUTY}
 
 
 def _marks(value: object, at: str) -> dict[str, int]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # No limit allows as many; a full one says this instead of a number that is no 64-bit integer.
 MOST_COUNT: Final = 1 << 62
+# Among the sequences: the latest number of a grant or retirement that this boot took.
+DUTY: Final = "duty"
 _NS_IN_MS: Final = 1_000_000
 _NULL: Final = piece(None)
 _Legs: TypeAlias = tuple[tuple[str, int, int, int], ...]

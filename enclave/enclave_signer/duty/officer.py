@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from enclave_signer.duty import forms
 from enclave_signer.duty.carried import read_checkpoint
-from enclave_signer.duty.checkpoint import Boot, Writer
+from enclave_signer.duty.checkpoint import DUTY, Boot, Writer
 from enclave_signer.duty.forms import no
 from enclave_signer.duty.succession import ended, go_on, know_nothing
 from enclave_signer.errors import TooLarge, WrongPhase
@@ -170,7 +170,7 @@ class Officer:
         grant = self._in_force(now) if policy.duty.mode is DutyMode.DAEMON else self._without_end(policy)
         marks = self._authority.marks()
         # Beside the quorum's: an officer without its state learns which numbers are used up.
-        marks = marks._replace(sequences={**marks.sequences, "duty": self._sequence})
+        marks = marks._replace(sequences={**marks.sequences, DUTY: self._sequence})
         data = self._writer.write(boot, grant, marks)
         return data, self._boot.sign(forms.CHECKPOINT_TAG + data)
 
