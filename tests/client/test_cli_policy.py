@@ -148,7 +148,9 @@ def test_venues_lists_the_gaps_of_all_operations() -> None:
     assert "query-body-joined (QUERY, OPEN_ORDERS)" in venues.table()
 
 
-def test_an_engine_without_a_key_is_warned_of_and_keys_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_without_a_key_is_warned_of_and_keys_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("public_key")]
     assert warnings(text) == []

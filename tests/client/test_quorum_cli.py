@@ -218,4 +218,9 @@ def test_approvals_may_follow_one_another_and_take_no_other_word() -> None:
     expected = ["load", "--approval", "a.approval", "--approval", "b.approval", "policy.cbor", "--json"]
     assert each_approval(["load", "--approval", "a.approval", "b.approval", "policy.cbor", "--json"]) == expected
     assert each_approval(expected) == expected
-    assert each_approval(["sign", "x.approval", "--approval", "policy.cbor"]) == ["sign", "x.approval", "--approval", "policy.cbor"]
+    assert each_approval(["sign", "x.approval", "--approval", "policy.cbor"]) == [
+        "sign",
+        "x.approval",
+        "--approval",
+        "policy.cbor",
+    ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from casemate.cli.main import main
 from dispatch_api.v1 import dispatch_pb2
 from signer_api.v1 import intent_pb2, signer_pb2
-from tests.client.fake_host import FakeHost
+
+if TYPE_CHECKING:
+    from tests.client.fake_host import FakeHost
 
 SECOND = 1_000_000_000
 ALL = signer_pb2.Halt(scope=intent_pb2.HALT_SCOPE_ALL, by="risk", number=3, since=1_700_000_000 * SECOND)

@@ -215,7 +215,9 @@ def test_s7_a_refusal_names_the_halt_its_number_and_time() -> None:
     enclave.judged(plain("halt", scope=intent_pb2.HALT_SCOPE_SYMBOL, symbol=BTC, account=ACCOUNT))
     verdict = enclave.judged(order()).verdict
     since = datetime.fromtimestamp(START // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert verdict.reason == f"HALT SYMBOL {ACCOUNT} {BTC} by {ENGINE}, number 2 since {since}; it stands until a RESUME"
+    assert (
+        verdict.reason == f"HALT SYMBOL {ACCOUNT} {BTC} by {ENGINE}, number 2 since {since}; it stands until a RESUME"
+    )
     assert [(each.name, each.value) for each in verdict.numbers] == [("number", "2"), ("since", str(START))]
 
 

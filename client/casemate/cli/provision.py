@@ -37,8 +37,8 @@ def add_provision(commands: Any) -> None:  # noqa: ANN401 - argparse's subparser
         "provision",
         help="give one attested enclave a credential directly, without KMS",
         description="Verify the enclave's attestation, seal the credential to the key that it shows, and send it by way"
-        " of the host, which cannot read it. Repeat after every restart of the enclave: it is for one boot. Which enclave"
-        " it must be is in the profile's [pins]; --pcr and --root come before what they say.",
+        " of the host, which cannot read it. Repeat after every restart of the enclave: it is for one boot. Which"
+        " enclave it must be is in the profile's [pins]; --pcr and --root come before what they say.",
     )
     parser.add_argument("content", type=Path, metavar="FILE.content", help="of `casemate seal --direct`")
     add_approvals(parser)

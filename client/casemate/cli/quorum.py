@@ -91,8 +91,8 @@ def add_quorum(commands: Any) -> Any:  # noqa: ANN401 - argparse's subparsers ha
         "sign-resume",
         help="approve the end of a halt",
         description="Add one administrator's approval of the end of a halt, for one boot of one enclave, on an offline"
-        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify` proves"
-        " the boot key (receipt_key).",
+        " machine. `casemate status` shows boot key and number, which is the host's word: `casemate attest verify`"
+        " proves the boot key (receipt_key).",
     )
     sign.add_argument("--deployment", required=True, type=_name, metavar="NAME", help="as in the policy")
     sign.add_argument("--boot", required=True, type=_public_key, metavar="HEX", help="the boot's key, from the status")
@@ -239,6 +239,8 @@ def _duration(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", text, re.ASCII)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= _LONGEST_S:
-        message = f'"{text}": expected minutes, hours or days such as 30m, 24h or 90d, at most {_LONGEST_S // _UNITS["d"]}d'
+        message = (
+            f'"{text}": expected minutes, hours or days such as 30m, 24h or 90d, at most {_LONGEST_S // _UNITS["d"]}d'
+        )
         raise argparse.ArgumentTypeError(message)
     return seconds

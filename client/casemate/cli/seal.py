@@ -49,7 +49,9 @@ def add_seal(commands: Any) -> None:  # noqa: ANN401 - argparse's subparsers hav
     way.add_argument(
         "--direct", action="store_true", help="for `casemate provision`: the file holds the credential in clear"
     )
-    parser.add_argument("--region", metavar="NAME", help="of KMS (default: environment AWS_REGION, then as boto3 finds it)")
+    parser.add_argument(
+        "--region", metavar="NAME", help="of KMS (default: environment AWS_REGION, then as boto3 finds it)"
+    )
     parser.add_argument("--endpoint-url", metavar="URL", help="of KMS, for stand-ins")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default ACCOUNT-VERSION.bundle or .content")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")

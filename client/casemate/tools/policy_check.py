@@ -56,7 +56,8 @@ class Report:
         yield f"{len(compiled.canonical)} bytes compiled, sha256 {compiled.digest}"
         yield duty_line(document["duty"])
         for engine in self.engines:
-            yield f"engine {engine['name']}: public key {engine.get('public_key', 'none')}, {', '.join(engine['accounts'])}"
+            key = engine.get("public_key", "none")
+            yield f"engine {engine['name']}: public key {key}, {', '.join(engine['accounts'])}"
         for account in self.accounts:
             yield ""
             yield f"{account['name']} ({account['venue']}, {account['environment']}, {account['margin_mode']})"
