@@ -55,13 +55,14 @@ def test_the_profile_s_pins_are_enough(
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "said"),
-    [({"quorum": "00" * 32}, 1, "its quorum is"), ({"deployment": "other"}, 2, "the profile pins other")],
+    ("changes", "expected"),
+    [({"quorum": "00" * 32}, (1, "its quorum is")), ({"deployment": "other"}, (2, "the profile pins other"))],
 )
 def test_another_quorum_or_deployment_than_pinned_gets_nothing(  # noqa: PLR0917 - fixtures, then the cases
     host: FakeHost, asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    changes: dict[str, str], code: int, said: str,
+    changes: dict[str, str], expected: tuple[int, str],
 ) -> None:  # fmt: skip
+    code, said = expected
     assert main([*asked, "--pins", profile(tmp_path, **changes)]) == code
     assert said in capsys.readouterr().err
     assert "Provision" not in [name for name, _ in host.asked]
