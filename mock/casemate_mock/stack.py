@@ -271,8 +271,11 @@ class Stack:
         accounts = sorted(account.name for account in DEMO_ACCOUNTS)
         text = officer.configuration(self.gateway, self._people.officer.key, DEPLOYMENT, accounts, attestation)
         config.write_text(text, encoding="utf-8")
-        (self.directory / "duty").mkdir(mode=0o700, exist_ok=True)
-        await self._spawn(_DUTY, "-m", "casemate", "duty", "run", "--config", str(config), "--fresh")
+        state = self.directory / "duty"
+        state.mkdir(mode=0o700, exist_ok=True)
+        # A stack that was here before left an officer's state, which knows of the boot that had duty then.
+        begins = [] if any(state.iterdir()) else ["--fresh"]
+        await self._spawn(_DUTY, "-m", "casemate", "duty", "run", "--config", str(config), *begins)
         return {"config": str(config), "witness": str(self.directory / officer.WITNESS), "share": officer.SHARE}
 
     def _ceremony_arguments(self) -> Iterator[str]:
