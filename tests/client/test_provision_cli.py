@@ -58,7 +58,7 @@ def test_the_profile_s_pins_are_enough(
     ("changes", "expected"),
     [({"quorum": "00" * 32}, (1, "its quorum is")), ({"deployment": "other"}, (2, "the profile pins other"))],
 )
-def test_another_quorum_or_deployment_than_pinned_gets_nothing(  # noqa: PLR0917 - fixtures, then the cases
+def test_another_quorum_or_deployment_than_pinned_gets_nothing(
     host: FakeHost, asked: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     changes: dict[str, str], expected: tuple[int, str],
 ) -> None:  # fmt: skip
