@@ -11,14 +11,14 @@ from enclave_signer.decimals import ONE
 from enclave_signer.duty.carried import Carried, CarriedAccount, CarriedGrant, CarriedLimit
 from enclave_signer.duty.checkpoint import Boot as Writing
 from enclave_signer.duty.checkpoint import Writer
+from enclave_signer.duty.officer import Handed
 from enclave_signer.duty.succession import Debt, Ended, ended, go_on
-from enclave_signer.errors import NotApproved
+from enclave_signer.errors import NotApproved, WrongPhase
 from enclave_signer.exposure import FULL as FULL_BOOK
 from enclave_signer.ledger import AccountLedger, Ledger
 from enclave_signer.ports import Marks
 from enclave_signer.windows import Window
-from signer_api.v1 import signer_pb2
-from tests.enclave.duty_rig import MINUTE, Boot, boot, duty_policy
+from tests.enclave.duty_rig import MINUTE, Boot, boot, duty_policy, said
 from tests.enclave.enclave_rig import (
     ACCOUNT,
     BTC,
@@ -182,6 +182,14 @@ def test_s13_what_lies_in_a_slot_counts_as_spent_at_its_end_even_if_it_begins_wh
     assert list(window.slots()) == [(begin // slot_ns + 1, 700 * NOTIONAL, 1)]
     window.advance(begin + slot_ns - 1 + HOUR)
     assert window.spent == 700 * NOTIONAL
+
+
+def test_s13_a_slot_of_the_predecessor_is_the_same_slot_of_its_successor() -> None:
+    policy = policy_of(account(limits=[hour()]))
+    newest = START // Window(HOUR).slot_ns
+    slots = [(number * Window(HOUR).slot_ns, 5 * NOTIONAL, 1) for number in (newest - 200, newest - 1, newest)]
+    window = gone_on(policy, before(policy, limits={"hour": spent_of(None, *slots)})).windows["hour"][0]
+    assert [slot for slot, _, _ in window.slots()] == [newest - 200, newest - 1, newest]
 
 
 def test_s13_what_a_clock_ahead_of_ours_spent_counts_as_spent_now_and_is_not_lost() -> None:
@@ -370,6 +378,26 @@ def test_s13_a_slot_that_was_rewritten_before_the_newest_is_in_the_next_checkpoi
     assert again == Writer(ledger).write(told, None, Marks({}, {})) != first
 
 
+def test_s13_a_checkpoint_from_before_going_on_hides_nothing_of_the_one_after_it() -> None:
+    """Not even of an account that the grant does not cover, and whose nonce is no higher by what was carried over."""
+
+    def of_a(at: Boot) -> list[Any]:
+        slots: list[Any] = said(at.checkpoint())["accounts"]["a"]["limits"]["hour"]["slots"]
+        return slots
+
+    document = duty_policy(account("a", limits=[hour()]), account("b", limits=[hour()]))
+    first = boot(document)
+    first.grant(accounts=["a", "b"])
+    assert buy(first, "o-1", account="a", quantity="7") == ALLOWED
+    stored = first.retire().checkpoint
+    second = boot(document, now=START + SECOND)
+    now = second.clock.now
+    assert second.rule(plain("cancel_all", account="a", created_at=now, valid_until=now + SECOND)) == ALLOWED
+    assert of_a(second) == []
+    second.go_on(stored, START, accounts=["b"])
+    assert [(spent, count) for _, spent, count in of_a(second)] == [("700", 1)]
+
+
 # --- marks of credentials
 
 
@@ -417,6 +445,12 @@ def test_s13_where_the_policy_names_no_duty_key_no_signature_retires() -> None:
     assert buy(enclave, "o-1") == ALLOWED
 
 
-def test_s13_a_retirement_by_the_quorum_is_not_looked_at_before_there_is_a_policy() -> None:
-    reply = boot(loaded=False).call(retire=signer_pb2.Retire(statement=b"no statement", approvals=[b"a"]))
-    assert reply.not_judged.reason == "WRONG_PHASE"
+def test_s13_an_officer_without_a_policy_looks_at_nothing_whoever_signed_it() -> None:
+    """The service asks it nothing before there is one: this is the officer's own lock."""
+    officer, by_quorum = boot(loaded=False).service._officer, Handed(b"no statement", b"", [b"approved"])
+    with pytest.raises(WrongPhase):
+        officer.retire(by_quorum, START)
+    with pytest.raises(WrongPhase):
+        officer.grant(by_quorum, (b"", b""), START)
+    with pytest.raises(WrongPhase):
+        officer.checkpoint(START)
