@@ -66,12 +66,12 @@ class Window:
         self.advance(now)
         for back in range(_KEPT):
             index = other._slot - back
-            # The last moment of the other's slot; it cannot have been after now.
-            latest = min((index + 1) * other._slot_ns - 1, now)
+            # The last moment of the other's slot; if that is still to come, it counts as now.
+            latest = (index + 1) * other._slot_ns - 1
             self.insert(latest, other._spent[index % _KEPT], other._counts[index % _KEPT])
 
     def insert(self, at: int, spent: int, count: int) -> None:
-        """Count what happened at an earlier time, or now at the latest; :meth:`advance` comes first."""
+        """Count what happened at an earlier time; a later one counts as now. :meth:`advance` comes first."""
         age = self._slot - at // self._slot_ns
         if not count or age >= _KEPT:
             return

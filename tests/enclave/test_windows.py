@@ -95,3 +95,46 @@ def test_memory_is_bounded() -> None:
         window.add(1, 1)
     assert len(window._spent) == len(window._counts) == 257
     assert 1000 <= window.count <= 1005
+
+
+def test_a_ring_that_takes_over_from_another_one_takes_its_oldest_slot_and_nothing_that_it_let_go_of() -> None:
+    old, new = Window(256), Window(256)
+    old.advance(10)
+    old.add(5, 1)
+    new.include(old, 10 + 256)
+    assert (new.spent, new.count) == (5, 1)
+    # The other one was not asked since; a longer ring would still have room for what it forgot.
+    longer = Window(2560)
+    longer.include(old, 11 + 256)
+    assert (longer.spent, longer.count) == (0, 0)
+
+
+def test_a_ring_that_takes_over_from_a_longer_one_counts_a_slot_that_is_not_over_as_now() -> None:
+    old, new = Window(2560), Window(256)
+    old.advance(1000)
+    old.add(5, 1)
+    new.include(old, 1001)
+    assert list(new.slots()) == [(1001, 5, 1)]
+
+
+def test_what_is_older_than_every_slot_is_not_counted_and_what_lies_in_the_oldest_is() -> None:
+    window = Window(256)
+    window.advance(1000)
+    window.insert(1000 - 257, 5, 1)
+    assert (window.spent, window.count) == (0, 0)
+    window.insert(1000 - 256, 7, 2)
+    assert list(window.slots()) == [(1000 - 256, 7, 2)]
+    window.advance(1001)
+    assert (window.spent, window.count) == (0, 0)
+
+
+def test_a_ring_tells_that_slots_before_the_newest_one_changed() -> None:
+    window = Window(256)
+    window.advance(1000)
+    window.add(5, 1)
+    assert window.rewritten == 0
+    window.insert(990, 5, 1)
+    assert window.rewritten == 1
+    window.insert(990, 0, 0)
+    window.insert(100, 5, 1)
+    assert window.rewritten == 1

@@ -116,8 +116,8 @@ def _window(limit: CarriedLimit, debt: int | None, now: int) -> Window:
     window = Window(limit.window_ns)
     window.advance(now)
     for begin, spent, count in limit.slots:
-        # As late as it can have been; the predecessor's clock may have been ahead.
-        window.insert(min(begin + window.slot_ns - 1, now), spent, count)
+        # As late as it can have been; one that the predecessor's clock puts after now counts as now.
+        window.insert(begin + window.slot_ns - 1, spent, count)
     if debt is not None:
         spent_left, count_left = limit.left or (None, None)
         window.insert(debt, FULL if spent_left is None else spent_left, FULL if count_left is None else count_left)
@@ -159,5 +159,6 @@ def _fill_books(account: AccountLedger) -> None:
 
 def _nonce(own: AccountLedger, carried: CarriedAccount, time: int, now: int) -> None:
     """Pass every nonce that the predecessor can have used: at most one a microsecond since its checkpoint."""
-    latest = max(carried.nonce, time // _NS_IN_US) + max(0, now - time) // _NS_IN_US
+    # Rounded up: its clock may have shown the microsecond that is not over yet.
+    latest = max(carried.nonce, time // _NS_IN_US) + max(0, -(-(now - time) // _NS_IN_US))
     own.last_nonce = max(own.last_nonce, latest)
