@@ -88,6 +88,11 @@ ROWS: Final = (
             ((f"rate({_of('casemate_gc_pause_seconds_total')}[$__rate_interval])", "{{side}}"),),
             "percentunit",
         ),
+        Panel(
+            "Receipts not covered by a head",
+            ((f"{_of('casemate_receipts_seen')} - {_of('casemate_receipts_signed')}", "{{instance}}"),),
+        ),
+        Panel("Receipts missing", ((_of("casemate_receipts_missing"), "{{instance}}"),)),
         Panel("Longest pause", ((_of("casemate_gc_longest_pause_seconds"), "{{side}}"),), "s"),
         Panel(
             "The enclave's clock",

@@ -98,7 +98,7 @@ class Host:
         self.unsealer = Unsealer(self.link, self.kms)
         self.at_start = AtStart(self.link, self.unsealer, config.bundles)
         self.runner.observe = self.telemetry.ended
-        self.telemetry.start(Watcher(self.runner, self.journal, self._collector, self._clock))
+        self.telemetry.start(Watcher(self.runner, self.journal, self.keeper, self._clock, self._collector))
         await recover(self.runner)
         await self._warm()
         await self._serve()

@@ -59,7 +59,23 @@ class ReceiptKeeper:
         self._documented: set[bytes] = set()
         self._ask_document_at = 0.0
         self._caught_up = False
+        self._lost = 0
         self._wake = asyncio.Event()
+
+    @property
+    def seen(self) -> int:
+        """How many receipts this boot has made, as far as they were seen."""
+        return self._next
+
+    @property
+    def signed(self) -> int:
+        """How many of them a head covers."""
+        return self._told
+
+    @property
+    def missing(self) -> int:
+        """How many this process has not got: still asked for, or lost for good, those of earlier boots included."""
+        return self._lost + sum(end - start for start, end in self._gaps)
 
     # --- what replies bring
 
@@ -178,6 +194,7 @@ class ReceiptKeeper:
             first = sequence_of(page.receipts[0]) if page.receipts else None
             lost = (end if first is None else min(first, end)) - start
             if lost > 0:
+                self._lost += lost
                 _log.warning("receipts are lost: the audit will show the gap", extra={"fields": {"count": lost}})
             reached = self._on_page(boot, page)
             if reached < end and first is not None:

@@ -10,7 +10,7 @@ import pytest
 
 from host_dispatch.telemetry.gauges import Gauges
 from host_dispatch.telemetry.metrics import Metrics
-from host_dispatch.telemetry.snapshot import LaneState, Pauses, Snapshot, VenueState
+from host_dispatch.telemetry.snapshot import LaneState, Pauses, Receipts, Snapshot, VenueState
 from signer_api.v1 import signer_pb2
 from tools import dashboard
 
@@ -33,6 +33,7 @@ def exported() -> set[str]:
         under_way=0,
         paused=False,
         host_pauses=Pauses(1, 1, 1),
+        receipts=Receipts(1, 1, 0),
         enclave=signer_pb2.EnclaveStatus(),
     )
     metrics.registry.register(Gauges(lambda: snapshot))

@@ -93,6 +93,7 @@ async def test_the_state_of_lanes_journal_and_enclave_is_that_of_the_host(tmp_pa
         assert found["casemate_lane_out", (("account", ACCOUNT), ("venue", VENUE))] == 0
         assert found["casemate_venue_health", (("venue", VENUE),)] == wire.VENUE_HEALTH_UP
         assert found["casemate_enclave_reachable", ()] == 1
+        assert found["casemate_receipts_missing", ()] == 0
         assert found["casemate_enclave_phase", ()] == signer_pb2.PHASE_READY
         await rig.enclave.stop()
 

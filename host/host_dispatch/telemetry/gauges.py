@@ -53,6 +53,10 @@ def _host(snapshot: Snapshot) -> Iterator[Metric]:
     yield _gauge("casemate_paused", "Whether the host takes no new orders (PAUSE).", snapshot.paused)
     yield _gauge("casemate_journal_sequence", "The newest durable record.", snapshot.journal_sequence)
     yield _gauge("casemate_journal_trouble", "Whether the last write failed.", snapshot.journal_in_trouble)
+    receipts = snapshot.receipts
+    yield _gauge("casemate_receipts_seen", "Receipts that the running boot has made.", receipts.seen)
+    yield _gauge("casemate_receipts_signed", "Those that a signed head covers.", receipts.signed)
+    yield _gauge("casemate_receipts_missing", "Those that this host has not got.", receipts.missing)
     events = CounterMetricFamily("casemate_host_events", "What happened in the dispatcher.", labels=("event",))
     for name, count in sorted(snapshot.events.items()):
         events.add_metric((name,), count)

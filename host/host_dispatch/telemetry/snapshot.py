@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from host_dispatch.dispatcher.runner import Runner
     from host_dispatch.dispatcher.sites import Site
     from host_dispatch.journal.sqlite import SqliteJournal
+    from host_dispatch.receipts import ReceiptKeeper
 
 _EVERY_S: Final = 2.0
 
@@ -45,6 +46,14 @@ class Pauses(NamedTuple):
     longest: int
 
 
+class Receipts(NamedTuple):
+    """Of the boot that the link leads to: how many were seen, are covered by a head, and are missing here."""
+
+    seen: int
+    signed: int
+    missing: int
+
+
 class Snapshot(NamedTuple):
     """Everything that is read rather than counted."""
 
@@ -59,6 +68,7 @@ class Snapshot(NamedTuple):
     under_way: int
     paused: bool
     host_pauses: Pauses | None
+    receipts: Receipts
     # None while the enclave does not answer.
     enclave: signer_pb2.EnclaveStatus | None
 
@@ -66,10 +76,18 @@ class Snapshot(NamedTuple):
 class Watcher:
     """Takes snapshots until cancelled."""
 
-    def __init__(self, runner: Runner, journal: SqliteJournal, collector: Collector | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        journal: SqliteJournal,
+        keeper: ReceiptKeeper,
+        clock: Clock,
+        collector: Collector | None,
+    ) -> None:
         """The parts that are looked at; nothing of them is changed."""
         self._runner = runner
         self._journal = journal
+        self._keeper = keeper
         self._collector = collector
         self._clock = clock
         self.latest: Snapshot | None = None
@@ -98,6 +116,7 @@ class Watcher:
             under_way=runner.live,
             paused=runner.intake.paused,
             host_pauses=_pauses(self._collector),
+            receipts=Receipts(self._keeper.seen, self._keeper.signed, self._keeper.missing),
             enclave=enclave,
         )
 
