@@ -148,6 +148,7 @@ class Host:
             self.kms.close()
         self._keeping.cancel()
         await asyncio.gather(self._keeping, return_exceptions=True)
+        await self.keeper.finish()
         await self.telemetry.stop()
         await self.link.close()
         if self._codes is not None:

@@ -8,6 +8,7 @@ enclave remembers it; afterwards the gap stays, and the audit shows it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -151,6 +152,11 @@ class ReceiptKeeper:
             except Exception:  # noqa: BLE001 - a fault here must not end the keeping
                 _log.exception("a fault while keeping receipts")
                 await asyncio.sleep(_POLL_SECONDS)
+
+    async def finish(self) -> None:
+        """Ask once more for the head, so that the journal ends with what a signature covers."""
+        with contextlib.suppress(NotTakenError, JournalError):
+            self._on_page(self._boot, await self._page(0, 0))
 
     async def _round(self, now: float) -> None:
         if not self._caught_up:

@@ -109,7 +109,7 @@ class System:
     def is_well(self) -> None:
         """A good order still gets through to the venue."""
         self.call(f"{_SERVICES['Operator'].full_name}/Unpause", b"")
-        resume = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ALL)
+        resume = signer_pb2.Resume(scope=intent_pb2.HALT_SCOPE_ALL, last=1 << 62)
         self.call(f"{_SERVICES['Operator'].full_name}/Resume", resume.SerializeToString())
         answer = self.call(f"{_SERVICES['OrderDispatch'].full_name}/Submit", self.order().SerializeToString())
         assert isinstance(answer, bytes), answer
@@ -204,6 +204,7 @@ class System:
 
 
 _OTHERS: dict[str, Callable[[], Message]] = {
+    "HaltByAdministrator": lambda: signer_pb2.AdminHalt(scope=intent_pb2.HALT_SCOPE_ALL, approval=b"a"),
     "Attest": lambda: signer_pb2.Attest(nonce=bytes(32)),
     "OpenSession": lambda: signer_pb2.OpenSession(message=bytes(48)),
     "Unseal": lambda: signer_pb2.Provision(account="binance-spot", bundle=b"\xa0"),
