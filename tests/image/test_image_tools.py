@@ -181,7 +181,7 @@ def test_what_python_would_load_before_our_own_code_is_found(tmp_path: Path) -> 
     (own / "vault.cpython-311-x86_64-linux-gnu.so").touch()
     (own / "other.pyc").touch()
     (own / "__pycache__" / "gone.cpython-311.pyc").touch()
-    (own / "link").symlink_to("/tmp")
+    (own / "link").symlink_to(tmp_path)
     assert listing.own_differences(tmp_path) == [
         "enclave_signer/__pycache__/gone.cpython-311.pyc: is no source of ours",
         "enclave_signer/link: is no source of ours",
