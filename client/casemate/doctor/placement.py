@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.doctor.findings import note, ok, serious, unknown
@@ -70,11 +71,22 @@ def check(config: HostConfig) -> Iterator[Finding]:
 
 
 def _engines(config: HostConfig) -> Finding:
-    if all(address.startswith("unix:") for address in config.listen):
-        text = "engines reach the gateway over unix sockets alone: an engine's key is on this machine, and root has it"
+    if all(map(_is_local, config.listen)):
+        text = "engines reach the gateway from this machine alone: an engine's key is on it, and root has the key"
         remedy = "listen on HOST:PORT with [tls] and run engines elsewhere, or accept it: --accept co_location"
         return serious("co_location", text, remedy)
     return ok("co_location", "engines can connect from other machines")
+
+
+def _is_local(address: str) -> bool:
+    """Whether nobody on another machine can connect there: a socket file, or the loopback's addresses."""
+    name = address.rpartition(":")[0].strip("[]").lower()
+    if address.startswith("unix:") or name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _link(config: HostConfig) -> Finding:
