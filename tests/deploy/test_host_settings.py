@@ -128,7 +128,7 @@ def test_install_opens_settings_to_the_services_and_no_key(tmp_path: Path) -> No
         path = tmp_path / "casemate" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-    script = part_of_install("come to them as a credential.\n", "\nsay software", tmp_path)
+    script = part_of_install("comes to them as a credential.\n", "\nsay software", tmp_path)
     assert "find" in script
     subprocess.run(["bash", "-c", script], check=True)
     found = {name: (tmp_path / "casemate" / name).stat().st_mode & 0o777 for name in modes}
