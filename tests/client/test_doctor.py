@@ -171,6 +171,16 @@ def test_a_gateway_on_the_loopback_is_no_way_in_for_another_machine(tmp_path: Pa
     assert next(placement.check(read_config(a_config(tmp_path, outside)))).level is Level.OK
 
 
+@pytest.mark.parametrize(
+    ("listen", "level"), [("127.0.0.1:9464", Level.OK), ("0.0.0.0:9464", Level.NOTE), ("[::]:9464", Level.NOTE)]
+)
+def test_metrics_that_others_can_reach_are_noted(tmp_path: Path, listen: str, level: Level) -> None:
+    path = a_config(tmp_path)
+    path.write_text(f'{path.read_text()}[metrics]\nlisten = "{listen}"\n')
+    assert {each.check: each.level for each in placement.check(read_config(path))}["metrics"] is level
+    assert {each.check: each.level for each in placement.check(read_config(a_config(tmp_path)))}["metrics"] is Level.OK
+
+
 def test_an_enclave_that_is_not_behind_vsock_is_serious(tmp_path: Path) -> None:
     found = {
         each.check: each.level for each in placement.check(read_config(a_config(tmp_path, enclave="unix:/e.sock")))

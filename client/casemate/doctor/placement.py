@@ -33,6 +33,8 @@ class HostConfig(NamedTuple):
     journal: str
     # Authority of a signed URL -> where the host connects for it.
     endpoints: Mapping[str, str]
+    # Where Prometheus scrapes; "" for nowhere.
+    metrics: str = ""
 
 
 def read_config(path: Path) -> HostConfig:
@@ -49,8 +51,13 @@ def read_config(path: Path) -> HostConfig:
     if not isinstance(listen, list) or not isinstance(journal, dict) or not isinstance(venues, dict):
         message = f"{path}: expected the file of casemate-host: listen, [journal], [venues.NAME]"
         raise BadConfig(message)
+    metrics = document.get("metrics", {})
     return HostConfig(
-        tuple(map(str, listen)), str(document.get("enclave", "")), str(journal.get("path", "")), _endpoints(venues)
+        tuple(map(str, listen)),
+        str(document.get("enclave", "")),
+        str(journal.get("path", "")),
+        _endpoints(venues),
+        str(metrics.get("listen", "")) if isinstance(metrics, dict) else "",
     )
 
 
@@ -64,9 +71,10 @@ def _endpoints(venues: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check(config: HostConfig) -> Iterator[Finding]:
-    """Engines, enclave, journal."""
+    """Engines, enclave, metrics, journal."""
     yield _engines(config)
     yield _link(config)
+    yield _metrics(config)
     yield from _journal(config)
 
 
@@ -94,6 +102,13 @@ def _link(config: HostConfig) -> Finding:
         return ok("enclave_link", config.enclave)
     remedy = 'enclave = "vsock:CID:PORT"; anything else is a stand-in for development'
     return serious("enclave_link", f"the enclave is at {config.enclave or 'no address'}: not behind vsock", remedy)
+
+
+def _metrics(config: HostConfig) -> Finding:
+    if not config.metrics or _is_local(config.metrics):
+        return ok("metrics", config.metrics or "served nowhere")
+    text = f"served at {config.metrics} to whoever reaches it: accounts, rules and counts, without TLS"
+    return note("metrics", text, "listen on 127.0.0.1 with a collector beside it, or let a firewall name who scrapes")
 
 
 def _journal(config: HostConfig) -> Iterator[Finding]:
