@@ -20,6 +20,7 @@ from host_dispatch.watchdog import Notifier
 
 _LOOK_S = 5.0
 _NAME = "casemate"
+_NEEDED = frozenset({"pcr0", "pcr1", "pcr2"})
 
 
 class Refused(Exception):
@@ -40,6 +41,10 @@ def check_image(described: dict[str, Any], expected: dict[str, str]) -> None:
     """Compare what nitro-cli measures with what was deployed; raises Refused."""
     if described.get("CheckCRC") is not True:
         raise Refused("the image is damaged: its checksum is wrong")
+    # Settings that name nothing would let every image through.
+    if not expected.keys() >= _NEEDED:
+        message = f"the settings' measurement lacks {', '.join(sorted(_NEEDED - expected.keys()))}"
+        raise Refused(message)
     measured = described.get("Measurements", {})
     for name, wanted in sorted(expected.items()):
         found = measured.get(name.upper(), "none")

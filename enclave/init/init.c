@@ -1,6 +1,6 @@
 /*
  * PID 1 of the enclave. In this order:
- *   1. mounts /dev; loads /modules/... in the order of their names
+ *   1. mounts /dev, fills the standard streams; loads /modules/... in the order of their names
  *   2. heartbeat: 0xB7 to port 9000 of the parent (CID 3), and the same byte back
  *   3. entropy: random bytes of the NSM into the kernel's pool, credited
  *   4. starts /command in /rootfs, as a user without rights, and waits for its end
@@ -85,6 +85,18 @@ static void give_up(enum boot_code code) {
     reboot(RB_AUTOBOOT);
     for (;;)
         pause();
+}
+
+/*
+ * The first three descriptors are always somebody's standard streams: a kernel without a console opens none, and then
+ * the first sockets of the program would be what its libraries, which write to number 2, take for stderr.
+ */
+static int fill_streams(void) {
+    int file;
+    do
+        file = open("/dev/null", O_RDWR);
+    while (file >= 0 && file <= STDERR_FILENO);
+    return file < 0 ? -1 : close(file);
 }
 
 static void load_modules(void) {
@@ -266,6 +278,8 @@ int main(void) {
     signal(SIGPIPE, SIG_IGN);
     umask(022);
     if (place("devtmpfs", "/dev", SAFE, NULL) != 0 && errno != EBUSY)
+        give_up(MOUNT);
+    if (fill_streams() != 0)
         give_up(MOUNT);
     load_modules();
     heartbeat();

@@ -163,6 +163,24 @@ def test_engines_on_the_same_machine_are_a_serious_finding_that_can_be_accepted(
     assert next(placement.check(read_config(a_config(tmp_path)))).level is Level.OK
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:50051", "127.8.0.1:50051", "[::1]:50051", "localhost:50051"])
+def test_a_gateway_on_the_loopback_is_no_way_in_for_another_machine(tmp_path: Path, address: str) -> None:
+    local = f'"unix:/run/casemate/gateway.sock", "{address}"'
+    assert next(placement.check(read_config(a_config(tmp_path, local)))).level is Level.SERIOUS
+    outside = f'{local}, "10.40.0.7:50051"'
+    assert next(placement.check(read_config(a_config(tmp_path, outside)))).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("listen", "level"), [("127.0.0.1:9464", Level.OK), ("0.0.0.0:9464", Level.NOTE), ("[::]:9464", Level.NOTE)]
+)
+def test_metrics_that_others_can_reach_are_noted(tmp_path: Path, listen: str, level: Level) -> None:
+    path = a_config(tmp_path)
+    path.write_text(f'{path.read_text()}[metrics]\nlisten = "{listen}"\n')
+    assert {each.check: each.level for each in placement.check(read_config(path))}["metrics"] is level
+    assert {each.check: each.level for each in placement.check(read_config(a_config(tmp_path)))}["metrics"] is Level.OK
+
+
 def test_an_enclave_that_is_not_behind_vsock_is_serious(tmp_path: Path) -> None:
     found = {
         each.check: each.level for each in placement.check(read_config(a_config(tmp_path, enclave="unix:/e.sock")))

@@ -169,6 +169,13 @@ def test_a_damaged_image_is_never_started(nitro: Nitro) -> None:
     assert not any(line.startswith("run-enclave") for line in nitro.asked())
 
 
+def test_settings_without_a_measurement_start_nothing(nitro: Nitro) -> None:
+    settings = json.loads((nitro.folder / "install.json").read_text())
+    (nitro.folder / "install.json").write_text(json.dumps({**settings, "measurement": {}}))
+    assert "the settings' measurement lacks pcr0, pcr1, pcr2" in nitro.refused()
+    assert not any(line.startswith("run-enclave") for line in nitro.asked())
+
+
 def test_a_debug_enclave_is_refused(nitro: Nitro) -> None:
     nitro.answers(IMAGE, {**RUNNING, "Flags": "DEBUG_MODE"})
     assert "DEBUG_MODE" in nitro.refused()
@@ -251,6 +258,18 @@ def test_batches_are_in_order_of_time_and_small_enough() -> None:
     assert [each["timestamp"] for batch in made for each in batch] == list(range(1, 31))
     assert all(sum(len(each["message"]) + 26 for each in batch) <= 1_048_576 for batch in made)
     assert all(batch for batch in made)
+
+
+def test_no_batch_is_one_that_cloudwatch_would_refuse_for_ever() -> None:
+    """It takes no batch of more than 24 hours: after a long outage the report would never get past the first."""
+    day = 24 * 3_600_000
+    events = [{"timestamp": hours * 3_600_000, "message": "x"} for hours in range(0, 100, 5)]
+    made = report.batches(events)
+    assert [each for batch in made for each in batch] == events
+    assert all(batch[-1]["timestamp"] - batch[0]["timestamp"] < day for batch in made)
+    # A long line is cut by its bytes, which are what is counted.
+    cut = report.event({"__REALTIME_TIMESTAMP": "1000", "MESSAGE": "\N{EURO SIGN}" * 300_000})
+    assert len(cut["message"].encode()) <= 200_000
 
 
 def test_the_report_counts_what_is_down() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
 import shutil
 import subprocess
+import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -108,6 +112,63 @@ def test_what_units_and_install_name_is_there() -> None:
 
 def test_install_is_bash() -> None:
     subprocess.run(["bash", "-n", DEPLOY / "bin" / "casemate-install"], check=True)
+
+
+def part_of_install(begin: str, end: str, place: Path) -> str:
+    """Return the lines between two of `casemate-install`, for files below ``place``."""
+    text = (DEPLOY / "bin" / "casemate-install").read_text().partition(begin)[2].partition(end)[0]
+    return "set -euo pipefail\numask 022\nsay() { :; }\n" + text.replace("/opt/", f"{place}/").replace(
+        "/etc/", f"{place}/"
+    )
+
+
+def test_install_opens_settings_to_the_services_and_no_key(tmp_path: Path) -> None:
+    modes = {"host.toml": 0o644, "bundles/a.bundle": 0o644, "keys/duty.pem": 0o600, "tls/key": 0o600}
+    for name in modes:
+        path = tmp_path / "casemate" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    script = part_of_install("comes to them as a credential.\n", "\nsay software", tmp_path)
+    assert "find" in script
+    subprocess.run(["bash", "-c", script], check=True)
+    found = {name: (tmp_path / "casemate" / name).stat().st_mode & 0o777 for name in modes}
+    assert found == modes
+
+
+def test_install_makes_the_software_anew_if_it_was_cut_short_or_is_another_release_s(tmp_path: Path) -> None:
+    """Otherwise a second run on the same machine would go on with half an installation, or an old one."""
+    release, venv = tmp_path / "casemate" / "release", tmp_path / "casemate" / "venv"
+    release.mkdir(parents=True)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    python = tools / "python3.11"
+    pip = f"#!/bin/sh\n[ ! -e {tmp_path}/broken ] || exit 1\necho >>{tmp_path}/installed\n"
+    python.write_text(
+        f"#!/bin/sh\nmkdir -p {venv}/bin\ntouch {venv}/bin/casemate-host\nprintf '%s' '{pip}' >{venv}/bin/pip\n"
+        f"chmod +x {venv}/bin/*\n"
+    )
+    python.chmod(0o755)
+    script = f"release={release}\n" + part_of_install("\nsay software\n", "\nsay settings", tmp_path)
+
+    def install(text: bytes) -> int:
+        plain = BytesIO()
+        with tarfile.open(fileobj=plain, mode="w") as bundle:
+            entry = tarfile.TarInfo("bundle.lock")
+            entry.size = len(text)
+            bundle.addfile(entry, BytesIO(text))
+        (release / "host-bundle.tar.gz").write_bytes(gzip.compress(plain.getvalue(), mtime=0))
+        environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+        return subprocess.run(["bash", "-c", script], env=environment, check=False).returncode
+
+    def installed() -> int:
+        return len((tmp_path / "installed").read_text().splitlines())
+
+    (tmp_path / "broken").touch()
+    assert install(b"one") != 0
+    (tmp_path / "broken").unlink()
+    assert (install(b"one"), installed()) == (0, 1)
+    assert (install(b"one"), installed()) == (0, 1)
+    assert (install(b"two"), installed()) == (0, 2)
 
 
 def test_every_service_has_its_measure() -> None:

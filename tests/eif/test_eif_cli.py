@@ -44,7 +44,7 @@ def test_build_measure_and_describe_agree(inputs: Path, capsys: pytest.CaptureFi
     assert built.items() >= described["Measurements"].items()
     assert [each["kind"] for each in described["sections"]] == ["kernel", "cmdline", "metadata", "ramdisk", "ramdisk"]
     assert (described["cmdline"], described["metadata"]["BuildMetadata"]["BuildTime"]) == ("quiet", "")
-    assert described["not_measured"] == ["architecture", "memory", "cpus", "metadata"]
+    assert described["not_measured"] == ["architecture", "memory", "cpus", "metadata", "boundaries"]
 
 
 def test_a_second_build_is_the_same_and_leaves_nothing_else(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:

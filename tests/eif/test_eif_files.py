@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from casemate.eif.errors import EifError, Reason
 from casemate.eif.layout import Architecture
+from casemate.eif.measures import NOT_MEASURED
 from casemate.eif.read import Image, read_image
 from casemate.eif.signature import Signer
 from casemate.eif.write import Parts, metadata_of, write_image
@@ -291,6 +292,22 @@ def test_an_unsigned_image_whose_measured_bytes_change_is_always_measured_differ
             assert found.pcr0 != original.pcr0
             assert (found.pcr1 == original.pcr1) is (section == 3)
             assert (found.pcr2 == original.pcr2) is (section != 3)
+
+
+def test_where_kernel_command_line_and_first_ramdisk_part_is_not_measured_and_is_shown() -> None:
+    """The registers are of the parts, joined: the start of a command line can become the end of the kernel."""
+    original = read(by_hand([(KERNEL, b"kernel"), (CMDLINE, b"panic=-1 quiet"), *PLAIN[2:]]))
+    moved = read(by_hand([(KERNEL, b"kernelpanic=-1 "), (CMDLINE, b"quiet"), *PLAIN[2:]]))
+    assert moved.measurements == original.measurements
+    assert (moved.cmdline, original.cmdline) == ("quiet", "panic=-1 quiet")
+    assert moved.sections != original.sections
+    assert "boundaries" in NOT_MEASURED
+    # Between the first ramdisk and the others the registers do tell: PCR1 ends where PCR2 begins.
+    other = read(by_hand([*PLAIN[:2], (RAMDISK, b"boota"), (RAMDISK, b"pplication")])).measurements
+    plain = read(by_hand(PLAIN)).measurements
+    assert other.pcr0 == plain.pcr0
+    assert other.pcr1 != plain.pcr1
+    assert other.pcr2 != plain.pcr2
 
 
 @given(st.binary(max_size=1_500))

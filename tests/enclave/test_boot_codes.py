@@ -62,3 +62,22 @@ def test_the_init_compiles_without_a_warning_to_the_same_bytes(tmp_path: Path) -
     for name in ("one", "other"):
         subprocess.run([compiler, *flags, "-o", tmp_path / name, INIT / "init.c"], check=True)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_without_a_console_no_socket_of_the_program_becomes_its_stderr(tmp_path: Path) -> None:
+    """A kernel that finds no console starts the init without descriptors; the next one opened must not be 0, 1 or 2."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler on this machine")
+    harness = tmp_path / "harness.c"
+    harness.write_text(
+        f'#define main pid_1\n#include "{INIT / "init.c"}"\n#undef main\n'
+        "int main(void) {\n"
+        "    (void)pid_1;\n"
+        "    for (int file = 0; file < 3; file++)\n"
+        "        close(file);\n"
+        "    return fill_streams() == 0 ? socket(AF_UNIX, SOCK_STREAM, 0) : 99;\n"
+        "}\n"
+    )
+    subprocess.run([compiler, "-std=c11", "-o", tmp_path / "harness", harness], check=True)
+    assert subprocess.run([tmp_path / "harness"], check=False).returncode == 3

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from types import ModuleType
@@ -163,6 +164,29 @@ def test_code_that_is_not_the_repositorys_is_found(tmp_path: Path) -> None:
     assert listing.own_differences(tmp_path) == [
         "enclave_signer/extra.py: not as in the repository",
         "enclave_signer/vault.py: not as in the repository",
+    ]
+
+
+def test_what_python_would_load_before_our_own_code_is_found(tmp_path: Path) -> None:
+    place = tmp_path / "usr" / "local" / "lib" / "python3.11" / "site-packages"
+    for package, source in listing.OWN.items():
+        shutil.copytree(source, place / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyi", "*.proto"))
+    for path in place.rglob("*"):
+        if path.is_file() and path.suffix != ".py":
+            path.unlink()
+    own = place / "enclave_signer"
+    (own / "__pycache__").mkdir()
+    (own / "__pycache__" / "vault.cpython-311.pyc").touch()
+    assert listing.own_differences(tmp_path) == []
+    (own / "vault.cpython-311-x86_64-linux-gnu.so").touch()
+    (own / "other.pyc").touch()
+    (own / "__pycache__" / "gone.cpython-311.pyc").touch()
+    (own / "link").symlink_to(tmp_path)
+    assert listing.own_differences(tmp_path) == [
+        "enclave_signer/__pycache__/gone.cpython-311.pyc: is no source of ours",
+        "enclave_signer/link: is no source of ours",
+        "enclave_signer/other.pyc: is no source of ours",
+        "enclave_signer/vault.cpython-311-x86_64-linux-gnu.so: is no source of ours",
     ]
 
 

@@ -91,7 +91,7 @@ def fits(path: str, pattern: str) -> bool:
 
 
 def own_differences(tree: Path) -> list[str]:
-    """Say where our own code in the image is not the repository's, byte for byte."""
+    """Say where our own code in the image is not the repository's, byte for byte, and what is there beside it."""
     wrong = []
     for package, source in OWN.items():
         (place,) = tree.glob(f"usr/local/lib/python3.*/*-packages/{package}")
@@ -102,4 +102,16 @@ def own_differences(tree: Path) -> list[str]:
             for name in sorted(there.keys() | meant.keys())
             if there.get(name) != meant.get(name)
         ]
+        wrong += [f"{package}/{name}: is no source of ours" for name in sorted(_strays(place, there))]
     return wrong
+
+
+def _strays(place: Path, sources: Iterable[Path]) -> Iterator[Path]:
+    """Find what is neither a source nor its bytecode: an extension is loaded before a source of the same name."""
+    bytecode = {(name.parent / "__pycache__", name.stem) for name in sources}
+    for path in place.rglob("*"):
+        name = path.relative_to(place)
+        if path.is_symlink() or (path.is_file() and name.suffix != ".py"):
+            own = name.suffix == ".pyc" and (name.parent, name.name.partition(".")[0]) in bytecode
+            if path.is_symlink() or not own:
+                yield name

@@ -266,6 +266,7 @@ def _lines(image: Image) -> Iterator[str]:
     yield f"command line: {image.cmdline}"
     yield from (f"{name}  {value}" for name, value in image.measurements.as_json().items())
     yield f"not measured: {header.architecture}, memory {header.memory // _MIB} MiB, {header.cpus} CPUs"
+    yield "not measured: where kernel, command line and first ramdisk part"
     if image.metadata is not None:
         # As JSON, in ASCII: an image of a stranger must not write to the terminal.
         yield f"not measured: metadata {json.dumps(image.metadata)}"

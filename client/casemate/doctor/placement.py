@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from casemate.doctor.findings import note, ok, serious, unknown
@@ -32,6 +33,8 @@ class HostConfig(NamedTuple):
     journal: str
     # Authority of a signed URL -> where the host connects for it.
     endpoints: Mapping[str, str]
+    # Where Prometheus scrapes; "" for nowhere.
+    metrics: str = ""
 
 
 def read_config(path: Path) -> HostConfig:
@@ -48,8 +51,13 @@ def read_config(path: Path) -> HostConfig:
     if not isinstance(listen, list) or not isinstance(journal, dict) or not isinstance(venues, dict):
         message = f"{path}: expected the file of casemate-host: listen, [journal], [venues.NAME]"
         raise BadConfig(message)
+    metrics = document.get("metrics", {})
     return HostConfig(
-        tuple(map(str, listen)), str(document.get("enclave", "")), str(journal.get("path", "")), _endpoints(venues)
+        tuple(map(str, listen)),
+        str(document.get("enclave", "")),
+        str(journal.get("path", "")),
+        _endpoints(venues),
+        str(metrics.get("listen", "")) if isinstance(metrics, dict) else "",
     )
 
 
@@ -63,18 +71,30 @@ def _endpoints(venues: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check(config: HostConfig) -> Iterator[Finding]:
-    """Engines, enclave, journal."""
+    """Engines, enclave, metrics, journal."""
     yield _engines(config)
     yield _link(config)
+    yield _metrics(config)
     yield from _journal(config)
 
 
 def _engines(config: HostConfig) -> Finding:
-    if all(address.startswith("unix:") for address in config.listen):
-        text = "engines reach the gateway over unix sockets alone: an engine's key is on this machine, and root has it"
+    if all(map(_is_local, config.listen)):
+        text = "engines reach the gateway from this machine alone: an engine's key is on it, and root has the key"
         remedy = "listen on HOST:PORT with [tls] and run engines elsewhere, or accept it: --accept co_location"
         return serious("co_location", text, remedy)
     return ok("co_location", "engines can connect from other machines")
+
+
+def _is_local(address: str) -> bool:
+    """Whether nobody on another machine can connect there: a socket file, or the loopback's addresses."""
+    name = address.rpartition(":")[0].strip("[]").lower()
+    if address.startswith("unix:") or name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _link(config: HostConfig) -> Finding:
@@ -82,6 +102,13 @@ def _link(config: HostConfig) -> Finding:
         return ok("enclave_link", config.enclave)
     remedy = 'enclave = "vsock:CID:PORT"; anything else is a stand-in for development'
     return serious("enclave_link", f"the enclave is at {config.enclave or 'no address'}: not behind vsock", remedy)
+
+
+def _metrics(config: HostConfig) -> Finding:
+    if not config.metrics or _is_local(config.metrics):
+        return ok("metrics", config.metrics or "served nowhere")
+    text = f"served at {config.metrics} to whoever reaches it: accounts, rules and counts, without TLS"
+    return note("metrics", text, "listen on 127.0.0.1 with a collector beside it, or let a firewall name who scrapes")
 
 
 def _journal(config: HostConfig) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 PCR0 is of the whole image, PCR1 of what boots it (kernel, command line, first ramdisk), PCR2 of the application (the
 other ramdisks), PCR8 of the certificate that signed it. Each is what a fresh register (48 zero bytes) becomes when it
-is extended with the SHA-384 of the parts, joined. Not measured: the header (memory, CPUs, architecture) and metadata.
+is extended with the SHA-384 of the parts, joined. Not measured: the header (memory, CPUs, architecture), metadata, and
+where kernel, command line and first ramdisk part: the first words of a command line can become the kernel's last bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PCR_BYTES: Final = 48
-NOT_MEASURED: Final = ("architecture", "memory", "cpus", "metadata")
+NOT_MEASURED: Final = ("architecture", "memory", "cpus", "metadata", "boundaries")
 
 
 class Measurements(NamedTuple):
